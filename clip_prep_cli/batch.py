@@ -1,0 +1,60 @@
+"""What goes to a worker process and what comes back: no pixels, only names and outcomes."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from clip_prep_cli.records import Reason
+
+IDLE = -1
+"""The progress mark of a worker that is on no image."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes the pixels: the same in every worker of a run."""
+
+    resolutions: tuple[int, ...]
+    dtype: str
+    exif: str
+    max_pixels: int
+
+
+class Target(NamedTuple):
+    """A reserved file: row r of the shard begins at byte `offset` + r * (bytes of a row)."""
+
+    path: str
+    offset: int
+
+
+class Batch(NamedTuple):
+    """Some rows of one shard: their source files, and one target per resolution."""
+
+    shard: int
+    rows: tuple[int, ...]
+    sources: tuple[str, ...]
+    targets: tuple[Target, ...]
+
+
+class Converted(NamedTuple):
+    """A row that was written; `rows` is its checksum in each resolution (xxh3_64, hex)."""
+
+    size: int
+    mtime_ns: int
+    xxh128: str
+    format: str
+    mode: str
+    width: int
+    height: int
+    rows: dict[str, str]
+
+
+class Refused(NamedTuple):
+    """A row that stays empty. `size` and `mtime_ns` are None if the file was never open."""
+
+    reason: Reason
+    detail: str
+    size: int | None = None
+    mtime_ns: int | None = None
+
+
+Outcome = Converted | Refused

@@ -1,0 +1,124 @@
+"""File bytes to a Pillow image, within limits; whatever goes wrong has a reason."""
+
+import io
+import re
+import warnings
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clip_prep_cli.formats import FORMATS
+from clip_prep_cli.records import Reason
+
+_FOREIGN = {
+    "HEIF": re.compile(rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", re.DOTALL),
+    "PDF": re.compile(rb"%PDF-"),
+    "SVG": re.compile(rb"\s*(<\?xml.*?)?<svg", re.DOTALL),
+    "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
+    "CUR": re.compile(rb"\x00\x00\x02\x00(?!\x00\x00)"),  # Pillow's own test takes some TGA for cursors
+    "FLIF": re.compile(rb"FLIF"),
+}
+"""Formats that Pillow does not know, or not well, by how their files begin."""
+
+
+_TELLTALES: dict[Reason, re.Pattern[str]] = {
+    "too_large": re.compile("MemoryError"),
+    "truncated": re.compile(
+        "EOFError|truncated|premature|unexpected end|not enough (image )?data", re.IGNORECASE
+    ),
+    "unsupported": re.compile(
+        r"NotImplementedError|unsupported|not supported|not available|unknown \w+ mode",
+        re.IGNORECASE,
+    ),
+}
+"""Pillow has no error classes to tell these apart; its words do. All else is damage."""
+
+
+class DecodeError(Exception):
+    """An image that is not converted: `reason` is from the closed list, `detail` for people."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def prepare_process(max_pixels: int) -> None:
+    """Set this process up for untrusted images; Pillow's limits and warnings are global.
+
+    The images inside an image (ICO, for one) have no other limit than Pillow's own; Pillow only
+    warns of what is a little over it.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.init()
+
+
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """The first frame of the image in `data`; its pixels are not decoded yet.
+
+    Raises:
+        DecodeError: it is no image, is not of an allowed format, or has too many pixels.
+        Exception: anything that Pillow raises for a damaged header; see `reason_of`.
+    """
+    if not data:
+        raise DecodeError("not_an_image", "the file is empty")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise _unidentified(data) from None
+    if image.format == "TGA" and (other := _signature(data)):
+        raise _unsupported(other)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise DecodeError("too_large", _too_many(width * height))
+    return image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """`image` turned as its EXIF orientation says: a departure from the reference."""
+    return ImageOps.exif_transpose(image)
+
+
+def reason_of(error: Exception) -> tuple[Reason, str]:
+    """What an error while an image was opened, decoded or resized means for the failure record."""
+    if isinstance(error, DecodeError):
+        return error.reason, error.detail
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))[:300]
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        pixels = re.search(r"\d+", text)
+        return "too_large", _too_many(pixels[0] if pixels else "its")
+    name = type(error).__name__
+    for reason, telltale in _TELLTALES.items():
+        if telltale.search(f"{name} {text}"):
+            return reason, text or name
+    return "corrupt", text or name
+
+
+def _too_many(pixels: object) -> str:
+    return f"{pixels} pixels are over --max-pixels"
+
+
+def _unidentified(data: bytes) -> DecodeError:
+    """Why no allowed format recognized the file: another format, a broken header, or no image."""
+    name = _signature(data)
+    if name is None:
+        text = data[:512].isascii() and not re.search(rb"[\x00-\x08\x0e-\x1f]", data[:512])
+        kind = "text" if text else "of no known image format"
+        return DecodeError("not_an_image", f"the content is {kind}")
+    if name in FORMATS:
+        return DecodeError("corrupt", f"begins like {name}, but its header cannot be read")
+    return _unsupported(name)
+
+
+def _unsupported(name: str) -> DecodeError:
+    return DecodeError("unsupported", f"{name} is not decoded; convert it to PNG or JPEG first")
+
+
+def _signature(data: bytes) -> str | None:
+    """The format whose signature `data` bears, of those that Pillow or this module knows."""
+    prefix = data[:16]
+    for name, (_, accept) in Image.OPEN.items():
+        if accept is not None and name not in _FOREIGN and accept(prefix):
+            return name
+    return next((name for name, begin in _FOREIGN.items() if begin.match(data[:1024])), None)

@@ -1,0 +1,141 @@
+"""The middle of a run: shards to batches to workers, and back to committed shards."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from os.path import join
+from typing import NamedTuple
+
+from clip_prep_cli import plan
+from clip_prep_cli.ahead import Ahead
+from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe
+from clip_prep_cli.job import Job
+from clip_prep_cli.pool import WorkerPool
+from clip_prep_cli.records import Failure, Record, Sample
+from clip_prep_cli.scan import Scan, Tally
+from clip_prep_cli.sealer import Sealer
+from clip_prep_cli.shards import Shard
+
+_SAMPLES_AHEAD = 1 << 17
+
+
+class Watch(NamedTuple):
+    """Who is told how far a run is, and who can end it early."""
+
+    on_progress: Callable[[Tally], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class _Open:
+    """A shard under way: its samples, and the result of each row so far."""
+
+    shard: Shard
+    samples: tuple[Sample, ...]
+    results: dict[int, Record | Failure]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.results) == len(self.samples)
+
+    def in_order(self) -> list[Record | Failure]:
+        return [self.results[row] for row in range(len(self.samples))]
+
+
+class Execution:
+    """One pass of a job over what a scan finds."""
+
+    def __init__(self, job: Job, scan: Scan, watch: Watch) -> None:
+        self.failures: list[Failure] = []
+        """Those of this pass, in no particular order."""
+        self._job = job
+        self._tensors = scan.tensors
+        self._scan = scan
+        self._watch = watch
+        self._open: deque[_Open] = deque()
+        self._write_error: OSError | None = None
+        self._next_number = scan.tensors.next_number
+        self._roots = scan.tensors.roots.paths
+
+    def run(self, groups: Iterable[tuple[Sample, ...]]) -> bool:
+        """Convert and commit the samples of each new shard; whether it got through to the end.
+
+        Raises:
+            OSError: the output cannot be written. What was complete by then is committed.
+            CannotContinueError: there is no space for a shard, or workers do not start.
+        """
+        job = self._job
+        recipe = Recipe(
+            job.settings.resolutions, job.settings.dtype, job.settings.exif, job.max_pixels
+        )
+        ahead = Ahead(groups, max(2, _SAMPLES_AHEAD // job.settings.shard_size))
+        sealer = Sealer(self._tensors)
+        try:
+            with WorkerPool(job.workers, recipe, job.timeout) as pool:
+                try:
+                    fed = self._feed(ahead, pool, sealer)
+                finally:
+                    while pool.busy:
+                        self._absorb(pool, sealer)
+        finally:
+            ahead.close()
+            for unfinished in self._open:
+                unfinished.shard.discard()
+            sealer.finish()
+        if self._write_error:
+            raise self._write_error
+        return fed and not self._open
+
+    def _feed(self, ahead: Ahead[tuple[Sample, ...]], pool: WorkerPool, sealer: Sealer) -> bool:
+        """Hand out batches, taking in whatever comes back; whether all were handed out."""
+        for samples in ahead:
+            shard = Shard(
+                self._tensors.directory, self._next_number, len(samples), self._job.settings.layouts
+            )
+            self._next_number += 1
+            self._open.append(_Open(shard, samples, {}))
+            for rows in plan.batches(len(samples), self._job.workers):
+                while not pool.has_room():
+                    self._absorb(pool, sealer)
+                if self._stopping():
+                    return False
+                pool.submit(self._batch(shard, samples, rows))
+        return True
+
+    def _batch(self, shard: Shard, samples: tuple[Sample, ...], rows: range) -> Batch:
+        sources = (join(self._roots[samples[row].root], samples[row].path) for row in rows)
+        return Batch(shard.number, tuple(rows), tuple(sources), shard.targets())
+
+    def _stopping(self) -> bool:
+        failed = self._job.fail_fast and self._scan.tally.failed > 0
+        return failed or self._write_error is not None or self._watch.should_stop()
+
+    def _absorb(self, pool: WorkerPool, sealer: Sealer) -> None:
+        """Take in what workers have done; commit the shards that are complete, in order."""
+        tally = self._scan.tally
+        for batch, outcomes in pool.collect():
+            if isinstance(outcomes, OSError):
+                self._write_error = outcomes
+                continue
+            under_way = next(each for each in self._open if each.shard.number == batch.shard)
+            for row, outcome in zip(batch.rows, outcomes, strict=True):
+                result = _result(under_way.samples[row], outcome, batch.shard)
+                under_way.results[row] = result
+                if isinstance(result, Failure):
+                    self.failures.append(result)
+                    tally.failed += 1
+                else:
+                    tally.converted += 1
+        while self._open and self._open[0].complete:
+            done = self._open.popleft()
+            sealer.put(done.shard, done.in_order())
+        self._watch.on_progress(tally)
+
+
+def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
+    """What the set keeps of an outcome; size and time are those of the file as it was read."""
+    if outcome.size is not None and outcome.mtime_ns is not None:
+        sample = sample._replace(size=outcome.size, mtime_ns=outcome.mtime_ns)
+    if isinstance(outcome, Converted):
+        return Record(sample, *outcome[2:])
+    return Failure(sample, outcome.reason, outcome.detail, shard)

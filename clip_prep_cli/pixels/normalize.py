@@ -1,0 +1,49 @@
+"""`ToTensor` and `Normalize` as one table: each output depends on one byte and its channel."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_prep_cli.pixels.models import MEAN, STD
+
+ITEM_DTYPE = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "uint8": "|u1"}
+"""Output dtype -> the NumPy dtype that holds its bits (NumPy itself has no bfloat16)."""
+
+
+@cache
+def lookup_table(dtype: str) -> NDArray[Any]:
+    """The value of every byte in every channel: shape [3, 256], read-only.
+
+    float32: `ToTensor` divides by 255 and `Normalize` subtracts the mean and divides by the std,
+    each step rounded to float32. float16 and bfloat16 are that value rounded half to even;
+    bfloat16 comes as its bits in uint16. uint8 is the byte itself, before `ToTensor`.
+
+    Raises:
+        KeyError: `dtype` is not in `ITEM_DTYPE`.
+    """
+    levels = np.arange(256, dtype=np.float32)
+    mean, std = (np.array(c, dtype=np.float32)[:, None] for c in (MEAN, STD))
+    values: NDArray[Any] = (levels / np.float32(255) - mean) / std
+    if dtype == "uint8":
+        values = np.tile(levels, (3, 1))
+    elif dtype == "bfloat16":
+        values = _bfloat16_bits(values)
+    table = values.astype(ITEM_DTYPE[dtype])
+    table.setflags(write=False)
+    return table
+
+
+def normalize(pixels: NDArray[np.uint8], table: NDArray[Any], out: NDArray[Any]) -> None:
+    """Look `pixels` [n, n, 3] up in `table` [3, 256] into `out` [3, n, n] of the table's dtype."""
+    for channel in range(3):
+        # "clip" lets take() write straight into `out`; a byte is always within 256 entries.
+        np.take(table[channel], pixels[..., channel], out=out[channel], mode="clip")
+
+
+def _bfloat16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The upper half of each float32, rounded half to even, as `Tensor.bfloat16()` does."""
+    bits = values.view(np.uint32)
+    to_even = (bits >> 16) & 1
+    return ((bits + 0x7FFF + to_even) >> 16).astype(np.uint16)

@@ -1,0 +1,221 @@
+"""Supervised worker processes: a file that kills or hangs its worker costs that file alone.
+
+`multiprocessing.Pool` waits for ever when a worker is killed and `ProcessPoolExecutor` breaks as
+a whole; neither knows which image of a batch it was.
+"""
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import MutableSequence, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from clip_prep_cli.batch import IDLE, Batch, Outcome, Recipe, Refused
+from clip_prep_cli.errors import CannotContinueError
+
+_QUEUED_PER_WORKER = 2  # one under way, one in the pipe, so that no worker waits for the parent
+_MAX_BARREN_DEATHS = 5
+_POLL_SECONDS = 0.5
+
+
+class Done(NamedTuple):
+    """A batch and the outcome of each of its rows, or why its rows could not be written."""
+
+    batch: Batch
+    outcomes: list[Outcome] | OSError
+
+
+@dataclass
+class _Work:
+    """A batch, and what is known already of rows that cost an earlier worker its life."""
+
+    batch: Batch
+    known: dict[int, Outcome] = field(default_factory=dict)
+
+    def remaining(self) -> Batch:
+        if not self.known:
+            return self.batch
+        pairs = zip(self.batch.rows, self.batch.sources, strict=True)
+        left = [(row, source) for row, source in pairs if row not in self.known]
+        return self.batch._replace(
+            rows=tuple(row for row, _ in left), sources=tuple(source for _, source in left)
+        )
+
+    def complete(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        rest = iter(outcomes)
+        return [self.known.get(row) or next(rest) for row in self.batch.rows]
+
+
+class _Worker:
+    """One process, its pipe, the work it has been given, and when its progress last moved."""
+
+    def __init__(self, context: ForkServerContext | SpawnContext, recipe: Recipe) -> None:
+        self.connection, theirs = context.Pipe()
+        self._progress = context.RawArray("q", [IDLE, 0])
+        self._process = context.Process(
+            target=_work, args=(theirs, recipe, self._progress), daemon=True
+        )
+        try:
+            self._process.start()
+        except (EOFError, OSError) as error:
+            raise _no_workers(f"{type(error).__name__} {error}".strip()) from error
+        theirs.close()
+        self.work: deque[_Work] = deque()
+        self._seen = (0, time.monotonic())
+
+    @property
+    def row(self) -> int:
+        """The row the worker is on, or IDLE."""
+        return int(self._progress[0])
+
+    def stuck_for(self) -> float:
+        """Seconds for which it has been seen on the same image."""
+        ticks, since = self._seen
+        if self.row == IDLE or self._progress[1] != ticks:
+            self._seen = (self._progress[1], time.monotonic())
+            return 0.0
+        return time.monotonic() - since
+
+    def kill(self) -> str:
+        """End it at once, if it has not ended; how it ended."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+        code = self._process.exitcode or 0
+        return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+
+
+class WorkerPool:
+    """Converts batches in `count` processes; batches come back in the order they finish."""
+
+    def __init__(self, count: int, recipe: Recipe, timeout: float) -> None:
+        self._context = _context()
+        self._count = count
+        self._recipe = recipe
+        self._timeout = timeout
+        self._workers: list[_Worker] = []
+        self._returned: deque[_Work] = deque()
+        self._suspects: set[tuple[int, int]] = set()
+        self._barren_deaths = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for member in self._workers:
+            member.kill()
+        self._workers.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any batch has not come back yet."""
+        return bool(self._returned) or any(member.work for member in self._workers)
+
+    def has_room(self) -> bool:
+        """Whether a worker is short of work."""
+        return self._has_slot() and not self._returned
+
+    def submit(self, batch: Batch) -> None:
+        """Give a batch to the worker that has least to do."""
+        self._give(_Work(batch))
+
+    def collect(self) -> list[Done]:
+        """What has come back; waits a moment if nothing has.
+
+        Raises:
+            CannotContinueError: workers die without having touched an image.
+        """
+        done: list[Done] = []
+        busy = [member for member in self._workers if member.work]
+        ready = wait([member.connection for member in busy], _POLL_SECONDS)
+        for member in busy:
+            if member.connection in ready:
+                self._receive(member, done)
+            elif member.stuck_for() > self._timeout:
+                detail = f"still not done after {self._timeout:g} s (--timeout)"
+                self._bury(member, Refused("timeout", detail), done)
+        while self._returned and self._has_slot():
+            self._give(self._returned.popleft())
+        return done
+
+    def _has_slot(self) -> bool:
+        return len(self._workers) < self._count or any(
+            len(member.work) < _QUEUED_PER_WORKER for member in self._workers
+        )
+
+    def _give(self, work: _Work) -> None:
+        idle = [member for member in self._workers if not member.work]
+        if not idle and len(self._workers) < self._count:
+            self._workers.append(_Worker(self._context, self._recipe))
+        member = min(self._workers, key=lambda member: len(member.work))
+        member.work.append(work)
+        try:
+            member.connection.send(work.remaining())
+        except OSError:  # it died while idle; its end of the pipe will tell
+            return
+
+    def _receive(self, member: _Worker, done: list[Done]) -> None:
+        try:
+            outcomes: list[Outcome] | OSError = member.connection.recv()
+        except (EOFError, OSError):
+            self._bury(member, None, done)
+            return
+        self._barren_deaths = 0
+        work = member.work.popleft()
+        if not isinstance(outcomes, OSError):
+            outcomes = work.complete(outcomes)
+        done.append(Done(work.batch, outcomes))
+
+    def _bury(self, member: _Worker, verdict: Refused | None, done: list[Done]) -> None:
+        """Take a worker out; blame the row it was on; put its work back."""
+        row = member.row
+        end = member.kill()
+        self._workers.remove(member)
+        first, *rest = member.work
+        if row == IDLE:
+            self._barren_deaths += 1
+            if self._barren_deaths > _MAX_BARREN_DEATHS:
+                raise _no_workers(end)
+        elif verdict or (first.batch.shard, row) in self._suspects:
+            first.known[row] = verdict or Refused("worker_died", f"the worker died twice: {end}")
+        else:
+            # Whoever killed it may have meant the process, not the image: once more.
+            self._suspects.add((first.batch.shard, row))
+        if len(first.known) == len(first.batch.rows):
+            done.append(Done(first.batch, first.complete(())))
+        else:
+            self._returned.append(first)
+        self._returned.extend(rest)
+
+
+def _work(connection: Connection, recipe: Recipe, progress: MutableSequence[int]) -> None:
+    # Imported here, in the child: the parent has no use for NumPy and Pillow.
+    from clip_prep_cli.worker import main
+
+    main(connection, recipe, progress)
+
+
+def _no_workers(why: str) -> CannotContinueError:
+    return CannotContinueError(
+        f"Worker processes end before they convert anything ({why}).",
+        "Try fewer --workers, and `clip-prep --version`; the system's log may say more.",
+    )
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["clip_prep_cli.worker"])
+    return context

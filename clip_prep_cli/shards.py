@@ -1,0 +1,165 @@
+"""Tensor files: reserved whole, filled row by row, sealed with their final count."""
+
+import os
+import struct
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+from clip_prep_cli.batch import Target
+from clip_prep_cli.durable import pwrite_all, reserve, storage_error, sync_directory
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "uint8": 1}
+"""Bytes of one value, per output dtype."""
+
+_PAGE = 4096
+_NPY_DESCR = {"float32": "<f4", "float16": "<f2", "uint8": "|u1"}
+
+
+class Frame(NamedTuple):
+    """What a tensor file has before its rows and after them."""
+
+    head: bytes
+    tail: bytes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tensor files of one resolution: [rows, 3, n_px, n_px] of `dtype`."""
+
+    n_px: int
+    dtype: str
+    format: str
+
+    @property
+    def folder(self) -> str:
+        """The set's folder for this resolution."""
+        return f"{self.n_px}px"
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return 3 * self.n_px * self.n_px * ITEM_BYTES[self.dtype]
+
+    def file(self, number: int) -> str:
+        """The tensor file of shard `number`, below the set's directory."""
+        return f"{self.folder}/{shard_name(number)}.{self.format}"
+
+    def frame(self, rows: int) -> Frame:
+        """Head and tail of a file of `rows` rows; the head's length is the same for any count."""
+        frame = _npy_frame if self.format == "npy" else _pt_frame
+        return frame((rows, 3, self.n_px, self.n_px), self.dtype)
+
+    def file_bytes(self, rows: int) -> int:
+        """The size of a file of `rows` rows."""
+        head, tail = self.frame(rows)
+        return len(head) + rows * self.row_bytes + len(tail)
+
+
+def shard_name(number: int) -> str:
+    """How shard `number` is called in every folder of a set, without suffix."""
+    return f"shard-{number:06d}"
+
+
+class Shard:
+    """The tensor files of one shard while they are written: `*.partial` until they are sealed."""
+
+    def __init__(self, directory: Path, number: int, rows: int, layouts: Sequence[Layout]) -> None:
+        """Reserve the files, whole.
+
+        Raises:
+            CannotContinueError: there is no space for them.
+        """
+        self.number = number
+        self.rows = rows
+        self._directory = directory
+        self._files: dict[Layout, tuple[int, Path]] = {}
+        # The process id keeps a worker that outlived its run away from the files of the next.
+        suffix = f".{os.getpid()}.partial"
+        needed = sum(layout.file_bytes(rows) for layout in layouts)
+        try:
+            for layout in layouts:
+                path = directory / (layout.file(number) + suffix)
+                path.parent.mkdir(exist_ok=True)
+                self._files[layout] = reserve(path, layout.file_bytes(rows)), path
+        except OSError as error:
+            self.discard()
+            raise storage_error(error, directory, needed) from error
+
+    def targets(self) -> tuple[Target, ...]:
+        """Where a worker writes rows, per resolution."""
+        return tuple(
+            Target(str(path), len(layout.frame(self.rows).head))
+            for layout, (_, path) in self._files.items()
+        )
+
+    def seal(self, kept: Sequence[int]) -> None:
+        """Make the rows `kept` (ascending) the file's rows, durable, under the final names.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        for layout, (file, path) in self._files.items():
+            head, tail = layout.frame(len(kept))
+            _close_up(file, kept, layout.row_bytes, len(head))
+            end = len(head) + len(kept) * layout.row_bytes
+            pwrite_all(file, head, 0)
+            pwrite_all(file, tail, end)
+            os.ftruncate(file, end + len(tail))
+            os.fsync(file)
+            os.close(file)
+            os.replace(path, self._directory / layout.file(self.number))
+            sync_directory(path.parent)
+        self._files.clear()
+
+    def discard(self) -> None:
+        """Give the space back; nothing of the shard remains."""
+        for file, path in self._files.values():
+            os.close(file)
+            path.unlink(missing_ok=True)
+        self._files.clear()
+
+
+def _close_up(file: int, kept: Sequence[int], row_bytes: int, offset: int) -> None:
+    """Move rows up over those that are missing, in order."""
+    for row, source in enumerate(kept):
+        if row != source:
+            data = os.pread(file, row_bytes, offset + source * row_bytes)
+            pwrite_all(file, data, offset + row * row_bytes)
+
+
+def _npy_frame(shape: tuple[int, ...], dtype: str) -> Frame:
+    """A version 1.0 header, padded to a page, so that rows lie well for mmap and direct I/O."""
+    magic = b"\x93NUMPY\x01\x00"
+    fields = f"{{'descr': '{_NPY_DESCR[dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
+    length = _PAGE - len(magic) - 2
+    return Frame(magic + struct.pack("<H", length) + fields.ljust(length - 1).encode() + b"\n", b"")
+
+
+@cache
+def _pt_frame(shape: tuple[int, ...], dtype: str) -> Frame:
+    """The zip archive that `torch.save` makes, with a hole (never on disk) for the data."""
+    import torch
+    from torch.utils.serialization import config
+
+    tensor = torch.empty(shape, dtype=getattr(torch, dtype))
+    with tempfile.TemporaryFile() as file:
+        # Records on page boundaries: the data begins at the same byte whatever the count is.
+        patch = config.patch("save.storage_alignment", _PAGE)  # type: ignore[attr-defined]
+        with patch, torch.serialization.skip_data():
+            torch.save(tensor, file)
+        with zipfile.ZipFile(file) as archive:
+            header_offset = archive.getinfo("archive/data/0").header_offset
+        file.seek(header_offset)
+        # A local file header: 30 bytes, the last two fields of which are lengths of what follows.
+        name_length, extra_length = struct.unpack("<26xHH", file.read(30))
+        begin = header_offset + 30 + name_length + extra_length
+        file.seek(0)
+        head = file.read(begin)
+        file.seek(begin + prod(shape) * ITEM_BYTES[dtype])
+        return Frame(head, file.read())
