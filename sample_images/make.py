@@ -44,9 +44,7 @@ def for_print(image: Image.Image, path: Path) -> None:
 def animated(strip: Image.Image, path: Path) -> None:
     frames = (strip.crop((x, 0, x + 320, 400)) for x in (0, 320, 640))
     # Pillow dithers only to a palette it is given
-    first, *rest = (
-        frame.quantize(palette=frame.quantize(256, kmeans=2)) for frame in frames
-    )
+    first, *rest = (frame.quantize(palette=frame.quantize(256, kmeans=2)) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=900, loop=0)
 
 
