@@ -17,6 +17,7 @@ class Recipe:
     dtype: str
     exif: str
     max_pixels: int
+    resize: str
 
 
 class Target(NamedTuple):
@@ -55,6 +56,14 @@ class Refused(NamedTuple):
     detail: str
     size: int | None = None
     mtime_ns: int | None = None
+
+
+class RowNotWrittenError(Exception):
+    """The set's file system does not take a row; `error` says why."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 Outcome = Converted | Refused

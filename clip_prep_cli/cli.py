@@ -83,6 +83,8 @@ def _convert(options: dict[str, Any]) -> None:
     stop = _StopSignal()
     with _Progress(quiet=options["quiet"]) as progress:
         report = run(job, Watch(progress.update, stop.received))
+    if job.resize == "native" and report.resize_backend.startswith("pillow"):
+        click.echo(f"Resized with {report.resize_backend}: same bytes, but slower.", err=True)
     _show(report, options)
     if stop.number and not report.complete:
         sys.exit(128 + stop.number)
@@ -115,6 +117,7 @@ def _job(options: dict[str, Any]) -> "Job":
         fail_fast=options["fail_fast"],
         retry_failed=options["retry_failed"],
         overwrite=options["overwrite"],
+        resize=options["resize"],
     )
 
 
@@ -178,9 +181,11 @@ def _show(report: "Report", options: dict[str, Any]) -> None:
 
 
 def _show_version(ctx: click.Context) -> NoReturn:
-    from clip_prep_cli.versions import generator
+    from clip_prep_cli.pixels.native import best_kernel, resize_backend
+    from clip_prep_cli.versions import package_versions, pixel_versions
 
-    for name, version in generator().items():
+    versions = package_versions() | pixel_versions(resize_backend(best_kernel()))
+    for name, version in versions.items():
         click.echo(f"{name} {version}")
     ctx.exit()
 

@@ -4,7 +4,7 @@ import io
 import re
 import warnings
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from clip_prep_cli.formats import FORMATS
 from clip_prep_cli.records import Reason
@@ -14,14 +14,15 @@ _FOREIGN = {
     "PDF": re.compile(rb"%PDF-"),
     "SVG": re.compile(rb"\s*(<\?xml.*?)?<svg", re.DOTALL),
     "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
-    "CUR": re.compile(rb"\x00\x00\x02\x00(?!\x00\x00)"),  # Pillow's own test takes some TGA for cursors
+    # Pillow's own test for cursors takes some TGA files for one.
+    "CUR": re.compile(rb"\x00\x00\x02\x00(?!\x00\x00)"),
     "FLIF": re.compile(rb"FLIF"),
 }
 """Formats that Pillow does not know, or not well, by how their files begin."""
 
 
 _TELLTALES: dict[Reason, re.Pattern[str]] = {
-    "too_large": re.compile("MemoryError"),
+    "too_large": re.compile("MemoryError|OverflowError"),
     "truncated": re.compile(
         "EOFError|truncated|premature|unexpected end|not enough (image )?data", re.IGNORECASE
     ),
@@ -51,7 +52,6 @@ def prepare_process(max_pixels: int) -> None:
     Image.MAX_IMAGE_PIXELS = max_pixels
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    Image.init()
 
 
 def open_image(data: bytes, max_pixels: int) -> Image.Image:
@@ -73,6 +73,11 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     if width * height > max_pixels:
         raise DecodeError("too_large", _too_many(width * height))
     return image
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether the image's EXIF orientation is another than upright."""
+    return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -118,6 +123,7 @@ def _unsupported(name: str) -> DecodeError:
 def _signature(data: bytes) -> str | None:
     """The format whose signature `data` bears, of those that Pillow or this module knows."""
     prefix = data[:16]
+    Image.init()
     for name, (_, accept) in Image.OPEN.items():
         if accept is not None and name not in _FOREIGN and accept(prefix):
             return name

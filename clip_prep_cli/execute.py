@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from clip_prep_cli import plan
 from clip_prep_cli.ahead import Ahead
-from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe
+from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.job import Job
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Failure, Record, Sample
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sealer import Sealer
 from clip_prep_cli.shards import Shard
+from clip_prep_cli.versions import package_versions
 
 _SAMPLES_AHEAD = 1 << 17
 
@@ -66,7 +67,11 @@ class Execution:
         """
         job = self._job
         recipe = Recipe(
-            job.settings.resolutions, job.settings.dtype, job.settings.exif, job.max_pixels
+            job.settings.resolutions,
+            job.settings.dtype,
+            job.settings.exif,
+            job.max_pixels,
+            job.resize,
         )
         ahead = Ahead(groups, max(2, _SAMPLES_AHEAD // job.settings.shard_size))
         sealer = Sealer(self._tensors)
@@ -114,8 +119,8 @@ class Execution:
         """Take in what workers have done; commit the shards that are complete, in order."""
         tally = self._scan.tally
         for batch, outcomes in pool.collect():
-            if isinstance(outcomes, OSError):
-                self._write_error = outcomes
+            if isinstance(outcomes, RowNotWrittenError):
+                self._write_error = outcomes.error
                 continue
             under_way = next(each for each in self._open if each.shard.number == batch.shard)
             for row, outcome in zip(batch.rows, outcomes, strict=True):
@@ -126,6 +131,7 @@ class Execution:
                     tally.failed += 1
                 else:
                     tally.converted += 1
+        self._tensors.generator = {**package_versions(), **pool.versions}
         while self._open and self._open[0].complete:
             done = self._open.popleft()
             sealer.put(done.shard, done.in_order())

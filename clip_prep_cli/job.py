@@ -10,6 +10,7 @@ from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.manifest import SetSettings
 from clip_prep_cli.sources import Selection
 
+
 @dataclass(frozen=True)
 class Job:
     """A checked set of settings; all paths are as the user named them.
@@ -28,6 +29,7 @@ class Job:
     fail_fast: bool = False
     retry_failed: bool = False
     overwrite: bool = False
+    resize: str = "native"
 
     def __post_init__(self) -> None:
         self._check_tensors()

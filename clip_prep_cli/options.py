@@ -169,6 +169,7 @@ _OPTIONS = (
     _option("--retry-failed", is_flag=True, help="Try images again that failed before."),
     _option("--overwrite", is_flag=True, help="Start the set in DIR anew."),
     _option("-n", "--dry-run", is_flag=True, help="Only list; say what would be done."),
+    _option("--resize", **_choice("native", "pillow"), hidden=True),
     _option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
     _option("-q", "--quiet", is_flag=True, help="No progress; no summary if all went well."),
     _option("-v", "--verbose", is_flag=True, help="Name every failure."),

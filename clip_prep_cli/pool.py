@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from clip_prep_cli.batch import IDLE, Batch, Outcome, Recipe, Refused
+from clip_prep_cli.batch import IDLE, Batch, Outcome, Recipe, Refused, RowNotWrittenError
 from clip_prep_cli.errors import CannotContinueError
 
 _QUEUED_PER_WORKER = 2  # one under way, one in the pipe, so that no worker waits for the parent
@@ -28,7 +28,7 @@ class Done(NamedTuple):
     """A batch and the outcome of each of its rows, or why its rows could not be written."""
 
     batch: Batch
-    outcomes: list[Outcome] | OSError
+    outcomes: list[Outcome] | RowNotWrittenError
 
 
 @dataclass
@@ -99,6 +99,8 @@ class WorkerPool:
         self._count = count
         self._recipe = recipe
         self._timeout = timeout
+        self.versions: dict[str, str] = {}
+        """What the workers say that they are made of, once they have said it."""
         self._workers: list[_Worker] = []
         self._returned: deque[_Work] = deque()
         self._suspects: set[tuple[int, int]] = set()
@@ -167,15 +169,18 @@ class WorkerPool:
 
     def _receive(self, member: _Worker, done: list[Done]) -> None:
         try:
-            outcomes: list[Outcome] | OSError = member.connection.recv()
+            answer = member.connection.recv()
         except (EOFError, OSError):
             self._bury(member, None, done)
             return
         self._barren_deaths = 0
+        if isinstance(answer, dict):
+            self.versions = answer
+            return
         work = member.work.popleft()
-        if not isinstance(outcomes, OSError):
-            outcomes = work.complete(outcomes)
-        done.append(Done(work.batch, outcomes))
+        if isinstance(answer, list):
+            answer = work.complete(answer)
+        done.append(Done(work.batch, answer))
 
     def _bury(self, member: _Worker, verdict: Refused | None, done: list[Done]) -> None:
         """Take a worker out; blame the row it was on; put its work back."""

@@ -15,7 +15,7 @@ from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sources import Source
 from clip_prep_cli.tensorset import TensorSet
-from clip_prep_cli.versions import generator
+from clip_prep_cli.versions import package_versions
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Report:
     seconds: float
     complete: bool
     dry_run: bool
+    resize_backend: str = ""
+    """What resized, if anything was."""
 
     @property
     def failed(self) -> int:
@@ -105,7 +107,7 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
     if job.overwrite:
         tensors.disown()
     tensors.sweep()
-    tensors.generator = generator()
+    tensors.generator = tensors.generator or package_versions()
     tensors.write_manifest(complete=False)
     before = tensors.next_number
     execution = Execution(job, scan, watch)
@@ -126,6 +128,7 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
         seconds=time.monotonic() - began,
         complete=complete,
         dry_run=False,
+        resize_backend=tensors.generator.get("resize_backend", ""),
     )
 
 

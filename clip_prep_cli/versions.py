@@ -2,21 +2,29 @@
 
 import platform
 
-import numpy as np
-import PIL
-from PIL import features
-
 from clip_prep_cli import __version__
 
 
-def generator() -> dict[str, str]:
-    """What makes the tensors: the manifest's `generator`, and what `--version` shows."""
+def package_versions() -> dict[str, str]:
+    """What runs, and on what."""
     return {
         "clip-prep": __version__,
         "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def pixel_versions(resize_backend: str) -> dict[str, str]:
+    """What makes the pixels, in the process that makes them."""
+    import numpy as np
+    import PIL
+    import simplejpeg
+    from PIL import features
+
+    return {
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         "libjpeg-turbo": features.version_feature("libjpeg_turbo") or "not used",
-        "resize_backend": "pillow",
-        "platform": f"{platform.system()} {platform.machine()}",
+        "simplejpeg": simplejpeg.__version__,
+        "resize_backend": resize_backend,
     }

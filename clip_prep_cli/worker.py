@@ -2,19 +2,39 @@
 
 import os
 import signal
-from collections.abc import Callable, MutableSequence
-from contextlib import suppress
+from collections.abc import Callable, MutableSequence, Sequence
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from stat import S_ISREG
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
+from PIL import Image
 
-from clip_prep_cli.batch import IDLE, Batch, Converted, Outcome, Recipe, Refused, Target
-from clip_prep_cli.decode import DecodeError, open_image, prepare_process, reason_of, upright
-from clip_prep_cli.durable import pwrite_all
+from clip_prep_cli.batch import (
+    IDLE,
+    Batch,
+    Converted,
+    Outcome,
+    Recipe,
+    Refused,
+    RowNotWrittenError,
+)
+from clip_prep_cli.decode import (
+    DecodeError,
+    is_turned,
+    open_image,
+    prepare_process,
+    reason_of,
+    upright,
+)
+from clip_prep_cli.jpeg import JpegDecoder
+from clip_prep_cli.pixels.native import best_kernel, resize_backend
 from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import preprocess
+from clip_prep_cli.pixels.pipeline import as_pixels, preprocess
+from clip_prep_cli.rows import RowWriter, open_target
+from clip_prep_cli.versions import pixel_versions
 
 _MAX_BYTES_PER_PIXEL = 16
 _SMALL_FILE = 1 << 28
@@ -25,55 +45,60 @@ class Converter:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
+        self.kernel = best_kernel() if recipe.resize == "native" else None
+        self._jpeg = JpegDecoder()
         self._table = lookup_table(recipe.dtype)
-        self._buffers = [np.empty((3, n, n), self._table.dtype) for n in recipe.resolutions]
+        self._writers = [RowWriter((3, n, n), self._table.dtype) for n in recipe.resolutions]
 
     def convert(self, batch: Batch, mark: Callable[[int], None]) -> list[Outcome]:
         """Write the rows of `batch`; `mark` is told each row before it is begun.
 
         Raises:
-            OSError: a row cannot be written.
+            RowNotWrittenError: a target cannot be written.
         """
-        files = [os.open(target.path, os.O_WRONLY | os.O_CLOEXEC) for target in batch.targets]
-        try:
+        with ExitStack() as stack:
+            places = []
+            for writer, target in zip(self._writers, batch.targets, strict=True):
+                file = open_target(target.path, writer.row_bytes)
+                stack.callback(os.close, file)
+                stack.callback(writer.finish)
+                places.append((writer, file, target.offset))
             outcomes = []
             for row, source in zip(batch.rows, batch.sources, strict=True):
                 mark(row)
-                outcome = self._preprocess(source)
-                if isinstance(outcome, Converted):
-                    self._write(row, files, batch.targets)
-                outcomes.append(outcome)
-            return outcomes
-        finally:
-            for file in files:
-                os.close(file)
+                outcomes.append(self._convert_one(source, row, places))
+        return outcomes
 
-    def _preprocess(self, path: str) -> Outcome:
-        """Fill the buffers with the image's rows."""
+    def _convert_one(
+        self, path: str, row: int, places: Sequence[tuple[RowWriter, int, int]]
+    ) -> Outcome:
         size = mtime_ns = None
         try:
             data, stat = _read(path, self._recipe.max_pixels)
             size, mtime_ns = len(data), stat.st_mtime_ns
-            image = open_image(data, self._recipe.max_pixels)
-            source = (image.format or "", image.mode, *image.size)
-            if self._recipe.exif == "apply":
-                image = upright(image)
+            header = open_image(data, self._recipe.max_pixels)
+            source = (header.format or "", header.mode, *header.size)
+            pixels = self._decode(data, header)
             digests = {}
-            for n_px, buffer in zip(self._recipe.resolutions, self._buffers, strict=True):
-                preprocess(image, n_px, self._table, buffer)
+            for n_px, (writer, file, offset) in zip(self._recipe.resolutions, places, strict=True):
+                buffer = writer.buffer()
+                preprocess(pixels, n_px, self._table, buffer, self.kernel)
                 digests[f"{n_px}px"] = xxhash.xxh3_64_hexdigest(buffer.data)
+                writer.write(file, offset + row * writer.row_bytes)
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
             return Refused(*reason_of(error), size, mtime_ns)
         return Converted(size, mtime_ns, xxhash.xxh3_128_hexdigest(data), *source, digests)
 
-    def _write(self, row: int, files: list[int], targets: tuple[Target, ...]) -> None:
-        for file, target, buffer in zip(files, targets, self._buffers, strict=True):
-            pwrite_all(file, buffer.data.cast("B"), target.offset + row * buffer.nbytes)
+    def _decode(self, data: bytes, header: Image.Image) -> Image.Image | NDArray[np.uint8]:
+        if self._recipe.exif == "apply" and is_turned(header):
+            return as_pixels(upright(header))
+        pixels = self._jpeg.decode(data, header)
+        return as_pixels(header) if pixels is None else pixels
 
 
 def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int]) -> None:
-    """The life of a worker: batches from `connection`, outcomes or an OSError back.
+    """The life of a worker: its versions, then batches from `connection` and outcomes back.
 
     `progress` is shared with the parent: the row that the worker is on, and a count that moves
     with every row, so that the parent knows what it was on when it hangs or dies.
@@ -91,11 +116,12 @@ def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int])
         progress[1] += 1
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
+        connection.send(pixel_versions(resize_backend(converter.kernel)))
         while True:
             batch: Batch = connection.recv()
             try:
-                answer: list[Outcome] | OSError = converter.convert(batch, mark)
-            except OSError as error:
+                answer: list[Outcome] | RowNotWrittenError = converter.convert(batch, mark)
+            except RowNotWrittenError as error:
                 answer = error
             mark(IDLE)
             connection.send(answer)

@@ -93,7 +93,7 @@ def _bicubic(x: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _taps(in_size: int, out_size: int, first: int, count: int) -> list[Taps]:
     """Weights in double for output pixels `first` to `first + count` (`precompute_coeffs`)."""
-    scale = in_size / out_size
+    scale = float(np.float32(in_size)) / out_size  # Pillow keeps the box in float32
     filter_scale = max(scale, 1.0)
     support = 2.0 * filter_scale
     inverse = 1.0 / filter_scale
@@ -153,7 +153,7 @@ def _nearest(image: Image.Image, target: Geometry) -> Image.Image:
 
 def _nearest_indices(in_size: int, out_size: int, first: int, count: int) -> NDArray[np.int64]:
     """The source position of each output pixel: a running sum of `scale`, as the C loop has it."""
-    scale = in_size / out_size
+    scale = float(np.float32(in_size)) / out_size
     position, done, end = scale * 0.5, 0, first + count
     kept: list[NDArray[np.float64]] = []
     while done < end:

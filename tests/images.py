@@ -1,0 +1,77 @@
+"""Deterministic images of every mode, and what the package makes of an image."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clip_prep_cli.decode import open_image
+from clip_prep_cli.jpeg import JpegDecoder
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
+from clip_prep_cli.pixels.native import Kernel
+from clip_prep_cli.pixels.normalize import lookup_table
+from clip_prep_cli.pixels.pipeline import as_pixels, preprocess
+
+KINDS = (
+    *("1", "L", "LA", "P", "P;tRNS", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"),
+    *("I", "I;16", "I;16B", "F"),
+)
+"""Pillow's modes, and palette images with a transparent colour."""
+
+_BYTES_PER_PIXEL = {"LA": 2, "RGB": 3, "YCbCr": 3, "LAB": 3, "HSV": 3, "I;16": 2, "I;16B": 2}
+_BYTES_PER_PIXEL |= {"L": 1, "P": 1, "RGBA": 4, "RGBX": 4, "CMYK": 4}
+
+
+def make_image(kind: str, size: tuple[int, int], seed: int) -> Image.Image:
+    """Noise of one of `KINDS`: the same for the same arguments.
+
+    Every other seed makes noise of the extremes alone, where bicubic sums leave the range.
+    """
+    rng = np.random.default_rng(seed)
+    width, height = size
+    mode = kind.partition(";tRNS")[0]
+    if mode == "1":
+        return Image.frombytes("1", size, rng.bytes((width + 7) // 8 * height))
+    if mode == "I":
+        return Image.fromarray(rng.integers(-1000, 70000, (height, width), dtype=np.int32))
+    if mode == "F":
+        return Image.fromarray(rng.normal(128, 200, (height, width)).astype(np.float32))
+    levels = rng.integers(0, 256, width * height * _BYTES_PER_PIXEL[mode], dtype=np.uint8)
+    if seed % 2 and mode != "P":
+        levels = np.where(levels < 128, 0, 255).astype(np.uint8)
+    image = Image.frombytes(mode, size, levels.tobytes())
+    if mode == "P":
+        image.putpalette(rng.bytes(768))
+    if kind == "P;tRNS":
+        image.info["transparency"] = int(rng.integers(256))
+    return image
+
+
+def saved(image: Image.Image, name: str, **options: object) -> bytes:
+    """The bytes of `image` in a file of the format `name`."""
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def decoded(data: bytes) -> Image.Image | NDArray[np.uint8]:
+    """What a worker takes for the pixels of a file."""
+    header = open_image(data, DEFAULT_MAX_PIXELS)
+    pixels = JpegDecoder().decode(data, header)
+    return as_pixels(header) if pixels is None else pixels
+
+
+def converted(
+    pixels: Image.Image | NDArray[np.uint8],
+    n_px: int,
+    dtype: str = "float32",
+    kernel: Kernel | None = None,
+) -> bytes:
+    """The bytes of the row that the package makes of an image or of RGB pixels."""
+    table = lookup_table(dtype)
+    out = np.empty((3, n_px, n_px), table.dtype)
+    if isinstance(pixels, Image.Image):
+        pixels = as_pixels(pixels)
+    preprocess(pixels, n_px, table, out, kernel)
+    return out.tobytes()

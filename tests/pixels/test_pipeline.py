@@ -1,0 +1,176 @@
+"""The whole transform against the oracle, and the oracle against torchvision; byte equality."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from images import KINDS, converted, make_image
+from oracle import DTYPES, expected, reference, torchvision_transform
+from PIL import Image
+
+from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.pixels.native import Kernel, kernels
+from clip_prep_cli.pixels.normalize import lookup_table
+from clip_prep_cli.pixels.pipeline import preprocess
+
+pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
+
+SIDES = st.integers(1, 120)
+SHAPES = st.one_of(
+    st.tuples(SIDES, SIDES),
+    st.tuples(SIDES, st.integers(200, 900)),
+    st.tuples(st.integers(200, 900), SIDES),
+)
+SAMPLES = sorted(
+    path.name
+    for path in (Path(__file__).parents[2] / "sample_images").iterdir()
+    if path.is_file() and path.suffix != ".py"
+)
+
+
+BY_KERNELS = ("RGB", "L")
+CASES = [
+    *(pytest.param(kind, None, id=f"{kind}-pillow") for kind in KINDS),
+    *(pytest.param(k, kernel, id=f"{k}-{kernel.name}") for k in BY_KERNELS for kernel in kernels()),
+]
+"""Every mode through Pillow, and what the native kernels take through each of them."""
+
+
+def shapes_around(n_px: int) -> Iterator[tuple[int, int]]:
+    """The sizes at which the transform for `n_px` changes its ways."""
+    yield from ((1, 1), (1, 37), (37, 1), (n_px - 1, n_px - 1), (n_px + 1, n_px + 1))
+    yield (n_px, n_px)
+    for long in (n_px + 1, n_px + 2, n_px + 3, 2 * n_px + 7):  # odd and even margins
+        yield from ((n_px, long), (long, n_px), (n_px - 1, long), (long, n_px - 1))
+    yield from ((n_px // 3, n_px), (n_px, n_px // 3))
+    yield from ((n_px + 9, 3 * n_px), (3 * n_px, n_px + 9))  # the first: vertical pass first
+
+
+@pytest.mark.parametrize(("kind", "kernel"), CASES)
+@settings(deadline=None, max_examples=25)
+@given(size=SHAPES, n_px=st.integers(1, 64), seed=st.integers(0, 9))
+@example(size=(31, 400), n_px=24, seed=1)
+def test_any_image_becomes_the_reference_tensor(
+    kind: str, kernel: Kernel | None, size: tuple[int, int], n_px: int, seed: int
+) -> None:
+    """Every mode, random shapes, random resolutions, every dtype, every kernel."""
+    image, dtype = make_image(kind, size, seed), DTYPES[seed % len(DTYPES)]
+    assert converted(image, n_px, dtype, kernel) == expected(image, n_px, dtype)
+
+
+@pytest.mark.parametrize("n_px", sorted(set(MODELS.values())))
+@pytest.mark.parametrize("kernel", [None, *kernels()])
+def test_shapes_around_each_models_resolution(n_px: int, kernel: Kernel | None) -> None:
+    """Smaller, exact, one pixel off, exact on one side, odd and even margins, tall and wide."""
+    for seed, size in enumerate(shapes_around(n_px)):
+        image = make_image("RGB", size, seed)
+        assert converted(image, n_px, kernel=kernel) == expected(image, n_px), size
+
+
+@pytest.mark.parametrize(("kind", "kernel"), CASES)
+def test_shapes_around_a_small_resolution_in_every_mode(kind: str, kernel: Kernel | None) -> None:
+    """The same shapes in every mode and dtype."""
+    for seed, size in enumerate(shapes_around(24)):
+        image = make_image(kind, size, seed)
+        for dtype in DTYPES:
+            wanted = expected(image, 24, dtype)
+            assert converted(image, 24, dtype, kernel) == wanted, (size, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_in_every_dtype(model: str, dtype: str) -> None:
+    """The nine models and the four dtypes, on an image of ordinary shape."""
+    image = make_image("RGB", (500, 375), 0)
+    wanted = expected(image, MODELS[model], dtype)
+    for kernel in (None, *kernels()):
+        assert converted(image, MODELS[model], dtype, kernel) == wanted, kernel
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_images(name: str, sample_images: Path) -> None:
+    """Each sample image, as Pillow opens it, at the smallest and the largest resolution."""
+    for n_px, kernel in product((224, 448), (None, *kernels())):
+        with Image.open(sample_images / name) as ours, Image.open(sample_images / name) as theirs:
+            assert converted(ours, n_px, kernel=kernel) == expected(theirs, n_px), (n_px, kernel)
+
+
+@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (4, 60_000), (3000, 2000)])
+def test_kernels_agree_with_the_other_way_on_extremes(
+    size: tuple[int, int], kernel: Kernel
+) -> None:
+    """Where the reference itself would take gigabytes: what test_resample.py checks in parts."""
+    image = make_image("RGB", size, 1)
+    assert converted(image, 224, kernel=kernel) == converted(image, 224)
+
+
+@pytest.mark.parametrize("kernel", [None, *kernels()])
+def test_a_side_too_long_for_any_computer_is_refused(kernel: Kernel | None) -> None:
+    """An error, not a crash, and not a row of something else."""
+    with pytest.raises(OverflowError, match="too large"):
+        converted(Image.new("L", (1, 5_000_000)), 224, kernel=kernel)
+
+
+def test_one_image_serves_all_resolutions() -> None:
+    """What is made for one resolution does not depend on those made before it."""
+    image = make_image("RGBA", (300, 700), 3)
+    for n_px in (448, 224, 336):
+        assert converted(image, n_px) == expected(make_image("RGBA", (300, 700), 3), n_px)
+
+
+def test_every_value_of_the_row_is_written() -> None:
+    """A buffer that still holds the previous image's row is overwritten entirely."""
+    image = make_image("L", (30, 20), 0)
+    table = lookup_table("float32")
+    out = np.full((3, 16, 16), np.nan, table.dtype)
+    preprocess(image, 16, table, out)
+    assert out.tobytes() == expected(image, 16)
+
+
+def test_a_mode_without_conversion_is_refused() -> None:
+    """What the reference cannot convert to RGB is an error here as well, not a wrong tensor."""
+    image = make_image("LA", (30, 20), 0).convert("La")
+    with pytest.raises(ValueError, match="not supported"):
+        expected(image, 16)
+    with pytest.raises(ValueError, match="not supported"):
+        converted(image, 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_oracle_is_what_torchvision_computes(kind: str) -> None:
+    """The oracle of these tests is torchvision's transform, bit for bit, in every mode."""
+    transform = torchvision_or_skip(24)
+    for seed, size in enumerate([*shapes_around(24), (500, 375), (300, 800)]):
+        image = make_image(kind, size, seed)
+        assert reference(image, 24).numpy().tobytes() == transform(image).numpy().tobytes(), size
+
+
+@pytest.mark.parametrize("n_px", sorted(set(MODELS.values())))
+def test_oracle_is_what_torchvision_computes_for_each_model(n_px: int) -> None:
+    """The oracle is torchvision's transform at the models' resolutions as well."""
+    transform = torchvision_or_skip(n_px)
+    for seed, size in enumerate([(500, 375), (301, 800), (n_px, n_px + 3), (9, 10)]):
+        image = make_image("RGB", size, seed)
+        assert reference(image, n_px).numpy().tobytes() == transform(image).numpy().tobytes(), size
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_images_against_torchvision(name: str, sample_images: Path) -> None:
+    """Each sample image becomes what torchvision makes of it."""
+    transform = torchvision_or_skip(336)
+    with Image.open(sample_images / name) as ours, Image.open(sample_images / name) as theirs:
+        assert converted(ours, 336) == transform(theirs).numpy().tobytes()
+
+
+def torchvision_or_skip(n_px: int) -> Callable[[Image.Image], Any]:
+    """Torchvision's own transform."""
+    transform: Callable[[Image.Image], Any] | None = torchvision_transform(n_px)
+    if transform is None:
+        pytest.skip("torchvision cannot be imported")
+    return transform

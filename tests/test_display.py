@@ -1,0 +1,186 @@
+"""Texts for people and JSON for programs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_prep_cli.display import printable, progress_line, result, size_text, summary
+from clip_prep_cli.job import Job
+from clip_prep_cli.manifest import SetSettings
+from clip_prep_cli.records import Failure, Sample
+from clip_prep_cli.run import Report
+from clip_prep_cli.scan import Tally
+
+
+def failures(count: int) -> tuple[Failure, ...]:
+    """Failures that can be told apart."""
+    return tuple(
+        Failure(Sample(0, f"{number:03}.jpg", 9, 9), "corrupt", "broken", 0)
+        for number in range(count)
+    )
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    """A run that went well."""
+    return Report(
+        job=Job((), tmp_path / "out", SetSettings((224, 336)), workers=1),
+        tally=Tally(planned=2000, converted=2000, scanned=True),
+        ignored={},
+        roots=("/photos",),
+        failures=(),
+        shards=2,
+        seconds=10.0,
+        complete=True,
+        dry_run=False,
+    )
+
+
+def test_summary_of_a_run(report: Report) -> None:
+    """One line: how many, what, where, how large, how fast."""
+    assert summary(report) == (
+        f"Converted 2,000 images to 224px + 336px float32 .npy in {report.job.out}: 2 shards, "
+        "3.91 GB, 10.0 s, 200 images/s."
+    )
+
+
+def test_summary_counts_in_the_singular(report: Report) -> None:
+    """One image, one shard."""
+    one = replace(report, tally=Tally(planned=1, converted=1, scanned=True), shards=1)
+    assert "Converted 1 image to" in summary(one)
+    assert "1 shard," in summary(one)
+
+
+def test_summary_of_nothing_new(report: Report) -> None:
+    """A run that had nothing to do says so."""
+    idle = replace(report, tally=Tally(unchanged=1500, scanned=True), shards=0)
+    assert summary(idle) == f"Nothing new: {report.job.out} is up to date (1,500 images)."
+
+
+def test_summary_of_a_dry_run(report: Report) -> None:
+    """It says what would be done, and that nothing was."""
+    dry = replace(report, tally=Tally(planned=10, failed=1), dry_run=True, complete=False)
+    text = summary(dry)
+    assert text.startswith("Would convert 9 images to 224px + 336px float32 .npy in ")
+    assert text.endswith("Nothing was written.")
+
+
+def test_summary_names_ten_failures_or_all(report: Report) -> None:
+    """The first ten and how many more; all of them if asked."""
+    failed = replace(report, failures=failures(12))
+    short, long = summary(failed), summary(failed, every_failure=True)
+    assert short.count(": corrupt: broken") == 10
+    assert "  009.jpg: corrupt: broken\n  ... and 2 more\n" in short
+    assert long.count(": corrupt: broken") == 12
+    assert "more" not in long
+    assert f"{report.job.out}/failures.jsonl" in short
+
+
+def test_summary_of_what_was_left_alone(report: Report) -> None:
+    """Unchanged images, old failures and ignored files have a line each."""
+    tally = Tally(planned=1, converted=1, unchanged=2, failed_before=3, scanned=True)
+    ignored = {".txt": 5, "hidden": 7, **{f".{letter}": 1 for letter in "abcdef"}}
+    lines = summary(replace(report, tally=tally, ignored=ignored)).splitlines()
+    assert lines[1:] == [
+        "Unchanged: 2 images, converted before.",
+        "Failed before and unchanged: 3 images; --retry-failed tries again.",
+        "Passed over: 7 hidden, 5 .txt, 1 .a, 1 .b, 1 .c, 1 .d, 2 others.",
+    ]
+
+
+def test_summary_of_a_run_that_was_stopped(report: Report) -> None:
+    """It says how to go on."""
+    assert "the same command goes on" in summary(replace(report, complete=False))
+    assert "the same command goes on" not in summary(report)
+
+
+def test_file_names_cannot_play_tricks_on_the_terminal(report: Report) -> None:
+    """Control characters of names and messages are written out."""
+    nasty = Failure(Sample(0, "\x1b[2J\n\udcff.jpg", 0, 0), "corrupt", "bad\rchunk", 0)
+    text = summary(replace(report, failures=(nasty,), ignored={".\x07": 1}))
+    assert r"  \x1b[2J\n\xff.jpg: corrupt: bad\rchunk" in text
+    assert r"1 .\x07" in text
+
+
+@given(st.text(st.characters(codec=None)))
+def test_printable_is_printable(text: str) -> None:
+    """Whatever a name holds, the result can be encoded and shows as one line."""
+    shown = printable(text)
+    assert shown.isprintable()
+    assert len(shown.encode().splitlines()) <= 1
+
+
+@given(st.text().filter(str.isprintable))
+def test_printable_leaves_plain_names_alone(text: str) -> None:
+    """Umlauts and emoji are fine."""
+    assert printable(text) == text
+
+
+def test_result_is_json(report: Report) -> None:
+    """Everything that a program wants, failures with the directory they are under."""
+    failed = replace(report, failures=failures(1), ignored={".txt": 1})
+    content = json.loads(json.dumps(result(failed)))
+    assert content["failures"] == [
+        {"root": "/photos", "path": "000.jpg", "reason": "corrupt", "detail": "broken"}
+    ]
+    assert (content["converted"], content["failed"], content["ignored"]) == (2000, 0, {".txt": 1})
+    assert (content["resolutions"], content["shards"]) == ([224, 336], 2)
+    assert content["tensor_bytes"] == 2000 * 4 * 3 * (224**2 + 336**2)
+
+
+@pytest.mark.parametrize(
+    ("tally", "line"),
+    [
+        (Tally(500, 90, 10), "100 of 500+ images, 10/s, 10 failed"),
+        (
+            Tally(1600, 90, 10, scanned=True),
+            "100 of 1,600 images, 10/s, 10 failed, 2 min 30 s left",
+        ),
+        (Tally(5, 0, 0, scanned=True), "0 of 5 images, 0/s, 0 failed"),
+        (
+            Tally(100_100, 100, scanned=True),
+            "100 of 100,100 images, 10/s, 0 failed, 2 h 46 min left",
+        ),
+    ],
+)
+def test_progress_line(tally: Tally, line: str) -> None:
+    """Done, planned, speed, failures; the time left once the end is known."""
+    assert progress_line(tally, 10.0) == line
+
+
+def test_progress_at_the_very_beginning() -> None:
+    """No time has passed: no division by it."""
+    assert progress_line(Tally(5, 0, 0, scanned=True), 0.0) == "0 of 5 images, 0/s, 0 failed"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (602_112, "602 kB"),
+        (1_234_567, "1.23 MB"),
+        (3_913_728_000, "3.91 GB"),
+        (2_500_000_000_000, "2.5 TB"),
+        (3_200_000_000_000_000, "3,200.0 TB"),
+    ],
+)
+def test_size_text(count: int, text: str) -> None:
+    """Powers of 1000, three digits."""
+    assert size_text(count) == text
+
+
+@given(st.integers(0, 10**16))
+def test_size_text_is_never_scientific(count: int) -> None:
+    """No size is shown as 1e+03 of something."""
+    assert "e+" not in size_text(count)
+
+
+def test_size_text_just_below_a_unit() -> None:
+    """What rounds to 1000 of a unit is 1 of the next, or 1000, but readable."""
+    assert size_text(999_999) in ("1 MB", "1000 kB", "1,000 kB")

@@ -1,0 +1,104 @@
+"""Who may import whom, read from the source; and what starting the command line costs."""
+
+import ast
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import clip_prep_cli
+
+PACKAGE = "clip_prep_cli"
+ROOT = Path(clip_prep_cli.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+PRINTING = {"print", "echo", "secho", "stdout", "stderr", "__stdout__", "__stderr__"}
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of the module in a file."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): ast.parse(path.read_text()) for path in FILES}
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Everything that is imported anywhere: in functions and for type checkers too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                names.add(inner if inner in MODULES else f"{node.module}")
+    return names
+
+
+GRAPH = {name: imported(tree) & set(MODULES) for name, tree in MODULES.items()}
+
+
+def test_the_graph_is_read_from_the_source() -> None:
+    """The tests below see the imports that are known to be there."""
+    assert f"{PACKAGE}.cli" in GRAPH[f"{PACKAGE}.__main__"]  # in a function
+    assert f"{PACKAGE}.run" in GRAPH[f"{PACKAGE}.cli"]
+    assert f"{PACKAGE}.pixels.resize" in GRAPH[f"{PACKAGE}.pixels.pipeline"]
+
+
+def test_imports_make_no_circle() -> None:
+    """Imports point downwards only."""
+    try:
+        TopologicalSorter(GRAPH).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_the_pixels_import_nothing_of_the_rest() -> None:
+    """The core is arrays and images only."""
+    core = {name for name in GRAPH if name.startswith(f"{PACKAGE}.pixels")}
+    assert {name: GRAPH[name] - core for name in core if GRAPH[name] - core} == {}
+
+
+def test_nobody_imports_the_command_line() -> None:
+    """Except the script that starts it."""
+    importers = {name for name, targets in GRAPH.items() if f"{PACKAGE}.cli" in targets}
+    assert importers == {f"{PACKAGE}.__main__"}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {f"{PACKAGE}.cli"}))
+def test_only_the_command_line_prints(name: str) -> None:
+    """No print(), click.echo(), sys.stdout or sys.stderr anywhere else."""
+    found = [
+        f"line {node.lineno}: {word}"
+        for node in ast.walk(MODULES[name])
+        for word in (getattr(node, "id", None), getattr(node, "attr", None))
+        if isinstance(node, ast.Name | ast.Attribute) and word in PRINTING
+    ]
+    assert found == []
+
+
+def test_the_command_line_prints() -> None:
+    """The test above would see it."""
+    words = {
+        node.attr for node in ast.walk(MODULES[f"{PACKAGE}.cli"]) if isinstance(node, ast.Attribute)
+    }
+    assert words & PRINTING
+
+
+def test_the_command_line_starts_light() -> None:
+    """`--help` and completion wait for none of the heavy imports."""
+    code = f"import sys, {PACKAGE}.cli; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "PIL", "torch", "tqdm", "multiprocessing"}
+    assert heavy & set(run.stdout.split()) == set()
+
+
+def test_the_script_starts_lighter() -> None:
+    """A worker imports the main module again, and has no use for Click."""
+    code = f"import sys, {PACKAGE}.__main__; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "click" not in run.stdout.split()
