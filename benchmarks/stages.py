@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xxhash
 
-from clip_prep_cli.decode import open_image
-from clip_prep_cli.jpeg import JpegDecoder
+from clip_prep_cli.decode import Decoder
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import best_kernel
 from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import as_pixels, preprocess
+from clip_prep_cli.pixels.pipeline import preprocess
 from clip_prep_cli.rows import RowWriter, open_target
 
 
@@ -23,7 +21,7 @@ def stages(paths: list[str], n_px: int) -> dict[str, float]:
     """Median milliseconds per image of each stage; `write` is the time until it is on disk."""
     table = lookup_table("float32")
     writer = RowWriter((3, n_px, n_px), table.dtype)
-    decoder = JpegDecoder()
+    decoder = Decoder(DEFAULT_MAX_PIXELS)
     kernel = best_kernel()
     spent: dict[str, list[float]] = {}
 
@@ -38,8 +36,7 @@ def stages(paths: list[str], n_px: int) -> dict[str, float]:
         for path in paths:
             data = timed("read", Path(path).read_bytes)
             timed("checksum of the file", lambda data=data: xxhash.xxh3_128_hexdigest(data))
-            header = timed("header", lambda data=data: open_image(data, DEFAULT_MAX_PIXELS))
-            pixels = timed("decode", lambda d=data, h=header: _decode(decoder, d, h))
+            pixels = timed("decode", lambda d=data: decoder.decode(memoryview(d)).pixels)
             row = writer.buffer()
             timed(
                 "resize, crop, normalize",
@@ -48,8 +45,3 @@ def stages(paths: list[str], n_px: int) -> dict[str, float]:
             timed("checksum of the row", lambda row=row: xxhash.xxh3_64_hexdigest(row.data))
             timed("write", lambda: (writer.write(target, 0), writer.finish()))
     return {stage: statistics.median(times) for stage, times in spent.items()}
-
-
-def _decode(decoder: JpegDecoder, data: bytes, header: Any) -> np.ndarray[Any, Any] | Any:
-    pixels = decoder.decode(data, header)
-    return as_pixels(header) if pixels is None else pixels

@@ -1,12 +1,17 @@
-"""File bytes to a Pillow image, within limits; whatever goes wrong has a reason."""
+"""File bytes to pixels, within limits; whatever goes wrong has a reason."""
 
 import io
 import re
 import warnings
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from clip_prep_cli.formats import FORMATS
+from clip_prep_cli.jpeg import JpegDecoder, plain_header
+from clip_prep_cli.pixels.pipeline import as_pixels
 from clip_prep_cli.records import Reason
 
 _FOREIGN = {
@@ -43,6 +48,47 @@ class DecodeError(Exception):
         self.detail = detail
 
 
+class Decoded(NamedTuple):
+    """An image: what the file says it is, and its pixels, as `preprocess` takes them."""
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    pixels: Image.Image | NDArray[np.uint8]
+
+
+class Decoder:
+    """Decodes images, one at a time; the pixels are valid until the next one."""
+
+    def __init__(self, max_pixels: int, exif: str = "ignore") -> None:
+        self._max_pixels = max_pixels
+        self._apply_exif = exif == "apply"
+        self._jpeg = JpegDecoder()
+
+    def decode(self, data: memoryview) -> Decoded:
+        """The first frame of the image in `data`.
+
+        Raises:
+            DecodeError: see `open_image`.
+            Exception: anything that Pillow raises for a damaged image; see `reason_of`.
+        """
+        if bytes(data[:3]) == b"\xff\xd8\xff" and (header := plain_header(data)):
+            _limit(header.width * header.height, self._max_pixels)
+            pixels = self._jpeg.decode(data, header.width, header.height)
+            if pixels is not None:
+                return Decoded("JPEG", *header, pixels)
+        image = open_image(data, self._max_pixels)
+        source = (image.format or "", image.mode, *image.size)
+        if self._apply_exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return Decoded(*source, as_pixels(ImageOps.exif_transpose(image)))
+        if image.format in ("JPEG", "MPO"):
+            pixels = self._jpeg.decode(data, *image.size)
+            if pixels is not None:
+                return Decoded(*source, pixels)
+        return Decoded(*source, as_pixels(image))
+
+
 def prepare_process(max_pixels: int) -> None:
     """Set this process up for untrusted images; Pillow's limits and warnings are global.
 
@@ -54,35 +100,23 @@ def prepare_process(max_pixels: int) -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def open_image(data: bytes, max_pixels: int) -> Image.Image:
+def open_image(data: bytes | memoryview, max_pixels: int) -> Image.Image:
     """The first frame of the image in `data`; its pixels are not decoded yet.
 
     Raises:
         DecodeError: it is no image, is not of an allowed format, or has too many pixels.
         Exception: anything that Pillow raises for a damaged header; see `reason_of`.
     """
-    if not data:
+    if len(data) == 0:
         raise DecodeError("not_an_image", "the file is empty")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise _unidentified(data) from None
-    if image.format == "TGA" and (other := _signature(data)):
+        raise _unidentified(bytes(data)) from None
+    if image.format == "TGA" and (other := _signature(bytes(data))):
         raise _unsupported(other)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise DecodeError("too_large", _too_many(width * height))
+    _limit(image.width * image.height, max_pixels)
     return image
-
-
-def is_turned(image: Image.Image) -> bool:
-    """Whether the image's EXIF orientation is another than upright."""
-    return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """`image` turned as its EXIF orientation says: a departure from the reference."""
-    return ImageOps.exif_transpose(image)
 
 
 def reason_of(error: Exception) -> tuple[Reason, str]:
@@ -98,6 +132,11 @@ def reason_of(error: Exception) -> tuple[Reason, str]:
         if telltale.search(f"{name} {text}"):
             return reason, text or name
     return "corrupt", text or name
+
+
+def _limit(pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise DecodeError("too_large", _too_many(pixels))
 
 
 def _too_many(pixels: object) -> str:

@@ -25,17 +25,19 @@ from command import (
     wait_until,
 )
 
-IMAGES = 200
-OPTIONS = ("--shard-size", "8", "-j", "2")
+IMAGES = 150
+OPTIONS = ("--shard-size", "5", "-j", "2")
+HELD = 15
+"""The shard in which `gate.png` is, and its place from 0 on: so many can be sealed before it."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of 200 images; one fails, and one in the middle can hold a run up."""
+    """A directory of 150 images; one fails, and one in the middle can hold a run up."""
     directory = album(tmp_path_factory.mktemp("source") / "in", IMAGES - 1)
     (directory / "0013.png").write_bytes(b"")
-    (directory / "0100").mkdir()
-    paint(directory / "0100" / "gate.png", IMAGES)
+    (directory / "0075").mkdir()
+    paint(directory / "0075" / "gate.png", IMAGES)
     return directory
 
 
@@ -60,8 +62,8 @@ def reached(out: Path, moment: str) -> bool:
 @pytest.mark.parametrize(
     "moment",
     [
-        *(".clip-prep.lock", "manifest.json*", "manifest.json", "224px", "224px/*.partial"),
-        *("224px/shard-*.npy", "index/*.partial", "1", "4", "9", "12"),
+        *(".clip-prep.lock", "manifest.json*", "manifest.json", "224px/*.partial"),
+        *("224px/shard-*.npy", "index/*.partial", "1", "7", "15"),
     ],
 )
 def test_sigkill(moment: str, source: Path, expected: dict[str, str], tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_sigkill(moment: str, source: Path, expected: dict[str, str], tmp_path: 
     out, env = tmp_path / "out", hooked(tmp_path / "hook")
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
         # A run that is held up in the middle may have been too fast for some moments before it.
-        wait_until(lambda: reached(out, moment) or sealed(out) == 12)
+        wait_until(lambda: reached(out, moment) or sealed(out) == HELD)
         run.process.kill()
         run.process.wait()
         check_whole(out)
@@ -86,7 +88,7 @@ def test_stopped(number: int, source: Path, expected: dict[str, str], tmp_path: 
     """A signal ends a run in order: status 128 + n, what was sealed kept, and it can go on."""
     out, env = tmp_path / "out", hooked(tmp_path / "hook")
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
-        wait_until(lambda: sealed(out) == 12)
+        wait_until(lambda: sealed(out) == HELD)
         run.signal_group(number)
         wait_until(lambda: run.has_said("Stopping"))
         (tmp_path / "hook" / "gate").touch()
@@ -95,7 +97,7 @@ def test_stopped(number: int, source: Path, expected: dict[str, str], tmp_path: 
     check_whole(out)
     manifest = read_manifest(out)
     assert not manifest["complete"]
-    assert 12 <= len(manifest["shards"]) == len(shards(out, 224)) < IMAGES / 8
+    assert HELD <= len(manifest["shards"]) == len(shards(out, 224)) < IMAGES / 5
     assert not list(out.rglob("*.partial"))
     assert not (out / ".clip-prep.lock").exists()
     convert(source, out, *OPTIONS, status=3)
@@ -106,7 +108,7 @@ def test_stopped_twice(source: Path, expected: dict[str, str], tmp_path: Path) -
     """A second signal ends a run at once, whatever it waits for."""
     out, env = tmp_path / "out", hooked(tmp_path / "hook")
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
-        wait_until(lambda: sealed(out) == 12)
+        wait_until(lambda: sealed(out) == HELD)
         run.signal_group(SIGINT)
         wait_until(lambda: run.has_said("Stopping"))
         run.signal_group(SIGINT)
@@ -121,7 +123,7 @@ def test_killed_workers(source: Path, expected: dict[str, str], tmp_path: Path) 
     """Workers that are killed from outside are replaced, and no image is lost."""
     out, env = tmp_path / "out", hooked(tmp_path / "hook")
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
-        wait_until(lambda: sealed(out) == 12)
+        wait_until(lambda: sealed(out) == HELD)
         victims = run.workers()
         assert len(victims) == 2
         for victim in victims:

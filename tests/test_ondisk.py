@@ -173,7 +173,7 @@ def test_failed_images_are_closed_up(suffix: str, tmp_path: Path) -> None:
     """Rows of failed images are closed up in order; a shard of failures alone has no rows."""
     source = album(tmp_path / "in", 12)
     whole, holed = tmp_path / "whole", tmp_path / "holed"
-    convert(source, whole, "--format", suffix)
+    convert(source, whole)
     gone = {0, 2, 3, *range(4, 8), 11}  # first, middle and last ones; all of the second shard
     for number in gone:
         (source / f"{number:04}.png").write_bytes(b"")
