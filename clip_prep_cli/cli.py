@@ -193,7 +193,7 @@ def _show_version(ctx: click.Context) -> NoReturn:
 def _fail(error: ClipPrepError) -> NoReturn:
     from clip_prep_cli.display import printable
 
-    for line in str(error).splitlines():
+    for line in error.lines:
         click.echo(printable(line), err=True)
     status = {UsageError: EXIT_USAGE, BusyError: EXIT_BUSY}
     sys.exit(status.get(type(error), EXIT_CANNOT_CONTINUE))

@@ -73,7 +73,7 @@ def progress_line(tally: Tally, seconds: float) -> str:
 def size_text(count: float) -> str:
     """Bytes in the unit that fits, powers of 1000."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.5:  # what would be shown as 1000 is 1 of the next
             return f"{count:.3g} {unit}" if unit != "bytes" else f"{count:.0f} bytes"
         count /= 1000
     return f"{count:,.1f} TB"

@@ -2,15 +2,14 @@
 
 
 class ClipPrepError(Exception):
-    """The root of the package's errors; `problem` and `remedy` are sentences for the user."""
+    """The root of the package's errors: lines for the user, what is wrong and what to do."""
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem, remedy)  # as args, so that it survives pickling
-        self.problem = problem
-        self.remedy = remedy
+    def __init__(self, problem: str, remedy: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, remedy, details)  # as args, so that it survives pickling
+        self.lines = (problem, *(f"  {detail}" for detail in details), remedy)
 
     def __str__(self) -> str:
-        return f"{self.problem}\n{self.remedy}".rstrip()
+        return "\n".join(self.lines)
 
 
 class UsageError(ClipPrepError):

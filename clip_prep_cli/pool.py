@@ -173,10 +173,10 @@ class WorkerPool:
         except (EOFError, OSError):
             self._bury(member, None, done)
             return
-        self._barren_deaths = 0
         if isinstance(answer, dict):
             self.versions = answer
             return
+        self._barren_deaths = 0
         work = member.work.popleft()
         if isinstance(answer, list):
             answer = work.complete(answer)

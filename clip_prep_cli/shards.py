@@ -104,7 +104,7 @@ class Shard:
         Raises:
             OSError: a file cannot be written.
         """
-        for layout, (file, path) in self._files.items():
+        for layout, (file, path) in list(self._files.items()):
             head, tail = layout.frame(len(kept))
             _close_up(file, kept, layout.row_bytes, len(head))
             end = len(head) + len(kept) * layout.row_bytes
@@ -112,10 +112,10 @@ class Shard:
             pwrite_all(file, tail, end)
             os.ftruncate(file, end + len(tail))
             os.fsync(file)
-            os.close(file)
             os.replace(path, self._directory / layout.file(self.number))
+            del self._files[layout]
+            os.close(file)
             sync_directory(path.parent)
-        self._files.clear()
 
     def discard(self) -> None:
         """Give the space back; nothing of the shard remains."""

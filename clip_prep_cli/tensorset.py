@@ -7,7 +7,8 @@ run begins is removed and made again.
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -72,9 +73,10 @@ class TensorSet:
         """Give up the set that is in the directory: without a manifest there is none.
 
         Raises:
-            OSError: the manifest cannot be removed.
+            OSError: it cannot be removed.
         """
         (self.directory / "manifest.json").unlink(missing_ok=True)
+        (self.directory / "failures.jsonl").unlink(missing_ok=True)
         sync_directory(self.directory)
 
     def sweep(self) -> None:
@@ -200,32 +202,36 @@ class TensorSet:
         self.live[key] = Place(number, row, sample.size, sample.mtime_ns)
 
     def _load(self, manifest: Mapping[str, Any]) -> None:
-        there = SetSettings.from_json(manifest)
+        with _reading(self.directory / "manifest.json"):
+            there = SetSettings.from_json(manifest)
+            self._created = manifest["created"]
+            self.generator = manifest["generator"]
+            self.roots = Roots(manifest["roots"])
         if differences := self.settings.differences(there):
-            listed = "".join(f"\n  {difference}" for difference in differences)
             raise CannotContinueError(
-                f"{self.directory} holds a set with other settings; asked for:{listed}",
+                f"{self.directory} holds a set with other settings; asked for:",
                 "Use the set's settings, or another --out, or --overwrite to start it anew.",
+                tuple(differences),
             )
-        self._created = manifest["created"]
-        self.generator = manifest["generator"]
-        self.roots = Roots(manifest["roots"])
         for path in sorted(self.directory.glob("index/shard-*.jsonl")):
-            self._load_index(path)
-        failures = self.directory / "failures.jsonl"
-        lines = failures.read_text().splitlines() if failures.exists() else []
+            with _reading(path):
+                self._load_index(path)
+        with _reading(self.directory / "failures.jsonl") as path:
+            self._load_failures(path)
+
+    def _load_index(self, path: Path) -> None:
+        number = int(path.stem.partition("-")[2])
+        lines = path.read_text().splitlines()
+        for row, line in enumerate(lines):
+            self._make_live(sample_of(json.loads(line)), number, row)
+        self.samples[number] = len(lines)
+
+    def _load_failures(self, path: Path) -> None:
+        lines = path.read_text().splitlines() if path.exists() else []
         for failure in map(Failure.from_json, lines):
             # The others come from shards that were never committed, or will be met again.
             if failure.shard in self.samples:
                 self.failures[failure.sample.root, failure.sample.path] = failure
-
-    def _load_index(self, path: Path) -> None:
-        number = int(path.stem.partition("-")[2])
-        rows = 0
-        with open(path, encoding="utf-8") as lines:
-            for rows, line in enumerate(lines, start=1):
-                self._make_live(sample_of(json.loads(line)), number, rows - 1)
-        self.samples[number] = rows
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
@@ -235,23 +241,29 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         CannotContinueError: it is damaged, or of a format version that is not known.
         OSError: it cannot be read.
     """
-    try:
-        manifest = json.loads((directory / "manifest.json").read_bytes())
+    with _reading(directory / "manifest.json") as path:
+        if not path.exists():
+            return None
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
         version = manifest["format_version"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise CannotContinueError(
-            f"{directory / 'manifest.json'} is damaged or not from clip-prep: {error!r}.",
-            "Restore it, or take another --out.",
-        ) from error
     if version != FORMAT_VERSION:
         raise CannotContinueError(
             f"{directory} is a set of format version {version}; this clip-prep knows "
             f"{FORMAT_VERSION}.",
             "Use the clip-prep that made it, or another --out.",
         )
-    return dict(manifest)
+    return manifest
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotContinueError(
+            f"{path} is damaged, or not from clip-prep ({type(error).__name__}: {error}).",
+            "Restore it, or take another --out, or --overwrite to start the set anew.",
+        ) from error
 
 
 def own_files(directory: Path) -> list[Path]:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clip_prep_cli.decode import open_image
-from clip_prep_cli.jpeg import JpegDecoder
+from clip_prep_cli.decode import Decoded, Decoder
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import Kernel
 from clip_prep_cli.pixels.normalize import lookup_table
@@ -55,11 +54,9 @@ def saved(image: Image.Image, name: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def decoded(data: bytes) -> Image.Image | NDArray[np.uint8]:
-    """What a worker takes for the pixels of a file."""
-    header = open_image(data, DEFAULT_MAX_PIXELS)
-    pixels = JpegDecoder().decode(data, header)
-    return as_pixels(header) if pixels is None else pixels
+def decoded(data: bytes, exif: str = "ignore") -> Decoded:
+    """What a worker makes of the bytes of a file."""
+    return Decoder(DEFAULT_MAX_PIXELS, exif).decode(memoryview(data))
 
 
 def converted(
