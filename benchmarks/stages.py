@@ -1,11 +1,12 @@
-"""Where a worker's time goes: each stage alone, over the same images."""
+"""Where a worker's time goes: each stage, over the same images, one image after the other."""
 
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import xxhash
 
@@ -17,31 +18,44 @@ from clip_prep_cli.pixels.pipeline import preprocess
 from clip_prep_cli.rows import RowWriter, open_target
 
 
+class Stopwatch:
+    """Collects how long each stage took, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._spent: defaultdict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block as one run of the stage."""
+        began = time.perf_counter()
+        yield
+        self._spent[name].append(1000 * (time.perf_counter() - began))
+
+    def medians(self) -> dict[str, float]:
+        """The median of each stage, in the order in which they first ran."""
+        return {name: statistics.median(times) for name, times in self._spent.items()}
+
+
 def stages(paths: list[str], n_px: int) -> dict[str, float]:
     """Median milliseconds per image of each stage; `write` is the time until it is on disk."""
     table = lookup_table("float32")
     writer = RowWriter((3, n_px, n_px), table.dtype)
-    decoder = Decoder(DEFAULT_MAX_PIXELS)
-    kernel = best_kernel()
-    spent: dict[str, list[float]] = {}
-
-    def timed(stage: str, step: Callable[[], Any]) -> Any:
-        began = time.perf_counter()
-        result = step()
-        spent.setdefault(stage, []).append(1000 * (time.perf_counter() - began))
-        return result
-
+    decoder, kernel, watch = Decoder(DEFAULT_MAX_PIXELS), best_kernel(), Stopwatch()
     with tempfile.NamedTemporaryFile(dir=".") as scratch:
         target = open_target(scratch.name, writer.row_bytes)
         for path in paths:
-            data = timed("read", Path(path).read_bytes)
-            timed("checksum of the file", lambda data=data: xxhash.xxh3_128_hexdigest(data))
-            pixels = timed("decode", lambda d=data: decoder.decode(memoryview(d)).pixels)
+            with watch.stage("read"):
+                data = memoryview(Path(path).read_bytes())
+            with watch.stage("checksum of the file"):
+                xxhash.xxh3_128_hexdigest(data)
+            with watch.stage("decode"):
+                image = decoder.decode(data)
             row = writer.buffer()
-            timed(
-                "resize, crop, normalize",
-                lambda p=pixels, row=row: preprocess(p, n_px, table, row, kernel),
-            )
-            timed("checksum of the row", lambda row=row: xxhash.xxh3_64_hexdigest(row.data))
-            timed("write", lambda: (writer.write(target, 0), writer.finish()))
-    return {stage: statistics.median(times) for stage, times in spent.items()}
+            with watch.stage("resize, crop, normalize"):
+                preprocess(image.pixels, n_px, table, row, kernel)
+            with watch.stage("checksum of the row"):
+                xxhash.xxh3_64_hexdigest(row.data)
+            with watch.stage("write"):
+                writer.write(target, 0)
+                writer.finish()
+    return watch.medians()

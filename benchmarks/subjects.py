@@ -35,7 +35,7 @@ def reference(n_px: int) -> Transform:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
 
     def transform(path: str) -> Any:
-        image = Image.open(path)
+        image: Image.Image = Image.open(path)
         width, height = image.size
         short, long = sorted((width, height))
         size = (n_px, int(n_px * long / short))
@@ -108,7 +108,7 @@ def run_dali(n_px: int, folder: str, out: Path, workers: int) -> None:
     """NVIDIA DALI's CPU pipeline, with its own decoder and resize."""
     from nvidia.dali import fn, pipeline_def, types
 
-    @pipeline_def(batch_size=32, num_threads=workers, device_id=None)
+    @pipeline_def(batch_size=32, num_threads=workers, device_id=None)  # type: ignore[untyped-decorator]
     def pipeline() -> Any:
         data, _ = fn.readers.file(files=files(folder), name="reader")
         images = fn.decoders.image(data, device="cpu", output_type=types.RGB)

@@ -11,11 +11,13 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from clip_prep_cli.formats import FORMATS
 from clip_prep_cli.jpeg import JpegDecoder, plain_header
+from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.pipeline import as_pixels
 from clip_prep_cli.records import Reason
 
 _FOREIGN = {
-    "HEIF": re.compile(rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", re.DOTALL),
+    # A HEIF brand, or the common one of HEIF and AVIF with a HEIF brand behind it.
+    "HEIF": re.compile(rb"....ftyp((mif1|msf1).{4,40})?(heic|heix|heim|heis|hevc|hevx)", re.DOTALL),
     "PDF": re.compile(rb"%PDF-"),
     "SVG": re.compile(rb"\s*(<\?xml.*?)?<svg", re.DOTALL),
     "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
@@ -95,7 +97,8 @@ def prepare_process(max_pixels: int) -> None:
     The images inside an image (ICO, for one) have no other limit than Pillow's own; Pillow only
     warns of what is a little over it.
     """
-    Image.MAX_IMAGE_PIXELS = max_pixels
+    # Pillow counts the crop as well, which may be larger than a small source.
+    Image.MAX_IMAGE_PIXELS = max(max_pixels, max(MODELS.values()) ** 2)
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -161,9 +164,11 @@ def _unsupported(name: str) -> DecodeError:
 
 def _signature(data: bytes) -> str | None:
     """The format whose signature `data` bears, of those that Pillow or this module knows."""
-    prefix = data[:16]
+    for name, begin in _FOREIGN.items():
+        if begin.match(data[:1024]):
+            return name
     Image.init()
     for name, (_, accept) in Image.OPEN.items():
-        if accept is not None and name not in _FOREIGN and accept(prefix):
+        if accept is not None and name not in _FOREIGN and accept(data[:16]):
             return name
-    return next((name for name, begin in _FOREIGN.items() if begin.match(data[:1024])), None)
+    return None

@@ -166,13 +166,13 @@ def test_the_limit_of_pixels_is_for_the_source_alone() -> None:
 @pytest.mark.usefixtures("process")
 def test_the_limit_of_pixels_holds_for_images_inside_images() -> None:
     """The PNG in an icon is as large as its own header says, not as the icon's."""
-    picture = saved(make_image("L", (100, 100), 0), "PNG")
+    picture = saved(make_image("L", (500, 500), 0), "PNG")
     entry = bytes((16, 16, 0, 0, 1, 0, 32, 0)) + len(picture).to_bytes(4, "little")
     icon = b"\0\0\1\0\1\0" + entry + (22).to_bytes(4, "little") + picture
-    prepare_process(9999)
+    prepare_process(249_999)
     with pytest.raises(Exception, match="exceeds limit") as caught:
-        open_image(icon, 9999).load()
-    assert reason_of(caught.value) == ("too_large", "10000 pixels are over --max-pixels")
+        open_image(icon, 249_999).load()
+    assert reason_of(caught.value) == ("too_large", "250000 pixels are over --max-pixels")
 
 
 @pytest.mark.usefixtures("process")

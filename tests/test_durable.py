@@ -85,9 +85,9 @@ def test_reserve(tmp_path: Path) -> None:
 def test_storage_errors_say_what_to_do(number: int, words: str, tmp_path: Path) -> None:
     """Each way in which a disk refuses has a message with the place and a remedy."""
     error = storage_error(OSError(number, os.strerror(number)), tmp_path, 1 << 60)
-    assert words in error.problem
-    assert str(tmp_path) in error.problem
-    assert error.remedy
+    assert words in error.lines[0]
+    assert str(tmp_path) in error.lines[0]
+    assert error.lines[-1]
 
 
 def test_a_shard_over_the_file_size_limit(tmp_path: Path) -> None:
