@@ -46,7 +46,7 @@ def outcome(make: Callable[[], object]) -> object:
         warnings.simplefilter("ignore")
         try:
             return make()
-        except Exception:  # noqa: BLE001
+        except Exception:
             return None
 
 

@@ -9,10 +9,12 @@ from signal import SIGINT, SIGKILL, SIGTERM
 import pytest
 from command import (
     PROC,
+    SECONDS,
     Running,
     album,
     check_whole,
     convert,
+    customized,
     hooked,
     paint,
     paths,
@@ -116,6 +118,29 @@ def test_stopped_twice(source: Path, expected: dict[str, str], tmp_path: Path) -
     check_whole(out)
     convert(source, out, *OPTIONS, status=3)
     assert tree_digest(out) == expected
+
+
+_SIGNAL_ITSELF = """
+import os, sys
+
+def look(event, arguments):
+    if event == "import" and arguments[0] == {module!r}:
+        os.kill(os.getpid(), {number})
+
+sys.addaudithook(look)
+"""
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+@pytest.mark.parametrize("module", ["click", "clip_prep_cli.run"])
+def test_stopped_while_starting(module: str, number: int, source: Path, tmp_path: Path) -> None:
+    """A signal that comes while the command still imports itself ends it with its status too."""
+    code = _SIGNAL_ITSELF.format(module=module, number=int(number))
+    env = customized(tmp_path / "hook", code)
+    with started(tmp_path / "log", source, tmp_path / "out", *OPTIONS, env=env) as run:
+        assert run.process.wait(SECONDS) in {-number, 128 + number}
+        assert not run.has_said("Traceback")
+        assert not run.has_said("Converted 149 images")
 
 
 @pytest.mark.skipif(not PROC, reason="finds workers by /proc")

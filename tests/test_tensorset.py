@@ -157,12 +157,18 @@ def test_what_is_not_committed_is_swept(source: Path, out: Path) -> None:
     assert tree_digest(out) == before
 
 
-def test_stale_failures(source: Path, out: Path, tmp_path: Path) -> None:
-    """Failures of a set that was overwritten do not come back when that run was killed."""
+@pytest.mark.parametrize("before", ["overwritten", "not committed"])
+def test_stale_failures(before: str, source: Path, out: Path, tmp_path: Path) -> None:
+    """Failures of a shard that was made anew do not come back when that run is killed."""
     paint(source / "0003.jpg", 3)
     paint(source / "gate.png", 4)
+    options = [*OPTIONS, "--overwrite"]
+    if before == "not committed":  # as if killed between the failures and the index
+        options = [*OPTIONS]
+        for index in out.glob("index/*"):
+            index.unlink()
     env = hooked(tmp_path / "hook")
-    with started(tmp_path / "log", source, out, *OPTIONS, "--overwrite", env=env) as run:
+    with started(tmp_path / "log", source, out, *options, env=env) as run:
         wait_until(lambda: read_paths(out) == ["0000.png", "0001.png", "0002.png", "0003.jpg"])
         run.process.kill()
         run.process.wait()

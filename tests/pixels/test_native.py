@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,3 +192,20 @@ def test_a_kernel_that_disagrees_with_pillow_is_not_taken(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Kernel, "fill", wrong)
     assert native.best_kernel.__wrapped__() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
+@every_kernel
+def test_leaks_nothing(kernel: Kernel) -> None:
+    """Hundreds of images leave no more memory behind than the first ones did."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    pixels, out = noise(400, 300), np.empty((3, 224, 224), np.uint8)
+    for _ in range(20):
+        kernel.fill(pixels, 224, BYTES, out)
+    before = resident()
+    for _ in range(300):
+        kernel.fill(pixels, 224, BYTES, out)
+    assert resident() - before < 300 * 10_000  # one call has 300 kB of its own

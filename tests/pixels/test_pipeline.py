@@ -59,6 +59,7 @@ def shapes_around(n_px: int) -> Iterator[tuple[int, int]]:
 @settings(deadline=None, max_examples=25)
 @given(size=SHAPES, n_px=st.integers(1, 64), seed=st.integers(0, 9))
 @example(size=(31, 400), n_px=24, seed=1)
+@example(size=(30, 3001), n_px=24, seed=0)  # Pillow 12 turns the passes from 100 : 1 on
 def test_any_image_becomes_the_reference_tensor(
     kind: str, kernel: Kernel | None, size: tuple[int, int], n_px: int, seed: int
 ) -> None:
