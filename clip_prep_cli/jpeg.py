@@ -22,7 +22,7 @@ def plain_header(data: memoryview) -> JpegHeader | None:
 
     None for all others, which Pillow must open to say whether, and as what, it can. Of the
     segments before the scan, Pillow (`MARKER` in PIL/JpegImagePlugin.py) only looks into APPn,
-    COM, DQT and SOF; APP1 to APP15 hold what has a structure of its own: EXIF, ICC, MPO.
+    COM, DQT and SOF. APP1 and most of its kin hold what has a structure of its own: EXIF, MPO.
     """
     header = None
     at = 2
@@ -36,6 +36,8 @@ def plain_header(data: memoryview) -> JpegHeader | None:
                 size = (body[3] << 8 | body[4], body[1] << 8 | body[2])
                 header = JpegHeader("RGB" if body[5] == 3 else "L", *size)
             case 0xE0 if bytes(body[:5]) == b"JFIF\0" and len(body) >= 14:
+                pass
+            case 0xE2 if bytes(body[:12]) == b"ICC_PROFILE\0" and len(body) >= 14:
                 pass
             case 0xDB if len(body) in (65, 130, 195) and not any(q >> 4 for q in body[::65]):
                 pass

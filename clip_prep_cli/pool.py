@@ -222,5 +222,5 @@ def _context() -> ForkServerContext | SpawnContext:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["clip_prep_cli.worker"])
+    context.set_forkserver_preload(["clip_prep_cli.child", "clip_prep_cli.worker"])
     return context

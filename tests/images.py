@@ -1,12 +1,17 @@
-"""Deterministic images of every mode, and what the package makes of an image."""
+"""Deterministic images of every mode, and what the package and the reference make of images."""
 
 import io
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from oracle import expected
 from PIL import Image
 
 from clip_prep_cli.decode import Decoded, Decoder
+from clip_prep_cli.formats import FORMATS
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import Kernel
 from clip_prep_cli.pixels.normalize import lookup_table
@@ -72,3 +77,27 @@ def converted(
         pixels = as_pixels(pixels)
     preprocess(pixels, n_px, table, out, kernel)
     return out.tobytes()
+
+
+def ours_and_theirs(data: bytes, n_px: int = 24, kernel: Kernel | None = None) -> tuple[Any, Any]:
+    """What a file says it is and the row it becomes: here, and by the reference; None: it fails."""
+
+    def ours() -> tuple[object, ...]:
+        image = decoded(data)
+        return *image[:4], converted(image.pixels, n_px, kernel=kernel)
+
+    def theirs() -> tuple[object, ...]:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        return image.format, image.mode, *image.size, expected(image, n_px)
+
+    return _outcome(ours), _outcome(theirs)
+
+
+def _outcome(make: Callable[[], object]) -> object:
+    """What `make` returns, or None if it fails; warnings are not failures."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return make()
+        except Exception:
+            return None

@@ -2,21 +2,19 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from images import converted, decoded, make_image, saved
-from oracle import expected
+from images import converted, decoded, make_image, ours_and_theirs, saved
 from PIL import Image, features
 
 from clip_prep_cli.decode import DecodeError, Decoder, open_image, prepare_process, reason_of
 from clip_prep_cli.formats import FORMATS
-from clip_prep_cli.pixels.native import Kernel, best_kernel
+from clip_prep_cli.pixels.native import best_kernel
 from clip_prep_cli.pixels.resize import resize_crop
 from clip_prep_cli.records import REASONS
 
@@ -38,30 +36,6 @@ def refusal(data: bytes, max_pixels: int = LIMIT) -> DecodeError:
     with pytest.raises(DecodeError) as caught:
         Decoder(max_pixels).decode(memoryview(data))
     return caught.value
-
-
-def outcome(make: Callable[[], object]) -> object:
-    """What `make` returns, or None if it fails; warnings are not failures."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return make()
-        except Exception:
-            return None
-
-
-def ours_and_theirs(data: bytes, n_px: int = 24, kernel: Kernel | None = None) -> tuple[Any, Any]:
-    """What a file says it is and the row it becomes: here, and by the reference; None: it fails."""
-
-    def ours() -> tuple[object, ...]:
-        image = decoded(data)
-        return *image[:4], converted(image.pixels, n_px, kernel=kernel)
-
-    def theirs() -> tuple[object, ...]:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        return image.format, image.mode, *image.size, expected(image, n_px)
-
-    return outcome(ours), outcome(theirs)
 
 
 @pytest.mark.parametrize("name", SAVED_AS)

@@ -22,10 +22,11 @@ PLAIN: dict[str, dict[str, Any]] = {
     "4:2:2": {"subsampling": "4:2:2"},
     "restarts": {"restart_marker_blocks": 2},
     "comment": {"comment": b"said so"},
+    "icc": {"icc_profile": b"profile" * 30},
 }
 OTHER: dict[str, dict[str, Any]] = {
     "exif": {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"},
-    "icc": {"icc_profile": b"profile" * 30},
+    "mpf": {"extra": b"\xff\xe2\0\x10MPF\0II*\0\x08\0\0\0"},
 }
 
 
@@ -76,7 +77,7 @@ def test_plain_files_are_decoded_without_pillow(kind: str, mode: str) -> None:
 
 @pytest.mark.parametrize("kind", OTHER)
 def test_files_with_more_in_them_are_opened_by_pillow(kind: str) -> None:
-    """EXIF and ICC segments have a structure that Pillow may refuse."""
+    """EXIF and MPF segments have a structure that Pillow may refuse."""
     data = jpeg(kind)
     assert plain_header(memoryview(data)) is None
     assert by_decoder(data) == by_pillow(data)
