@@ -70,7 +70,8 @@ def subjects(folder: str, n_px: int, workers: int, scratch: Path) -> list[Subjec
         settings = ["--model", model, "--workers", str(count), "--quiet"]
         return Subject(f"clip-prep, {count} workers", [*command, *settings], out)
 
-    others = ["reference", "tensor", *(["dali"] if find_spec("nvidia.dali") else [])]
+    has_dali = find_spec("nvidia") is not None and find_spec("nvidia.dali") is not None
+    others = ["reference", "tensor", *(["dali"] if has_dali else [])]
     counts = sorted({1, workers})
     return [
         *(script(name, workers) for name in others),
