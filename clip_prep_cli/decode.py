@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from clip_prep_cli.formats import FORMATS
-from clip_prep_cli.jpeg import JpegDecoder, plain_header
+from clip_prep_cli.jpeg import JpegDecoder, plain_header, simplejpeg_agrees
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.pipeline import as_pixels
 from clip_prep_cli.records import Reason
@@ -66,7 +66,7 @@ class Decoder:
     def __init__(self, max_pixels: int, exif: str = "ignore") -> None:
         self._max_pixels = max_pixels
         self._apply_exif = exif == "apply"
-        self._jpeg = JpegDecoder()
+        self._jpeg = JpegDecoder() if simplejpeg_agrees() else None
 
     def decode(self, data: memoryview) -> Decoded:
         """The first frame of the image in `data`.
@@ -75,7 +75,8 @@ class Decoder:
             DecodeError: see `open_image`.
             Exception: anything that Pillow raises for a damaged image; see `reason_of`.
         """
-        if bytes(data[:3]) == b"\xff\xd8\xff" and (header := plain_header(data)):
+        is_jpeg = bytes(data[:3]) == b"\xff\xd8\xff"
+        if self._jpeg and is_jpeg and (header := plain_header(data)):
             _limit(header.width * header.height, self._max_pixels)
             pixels = self._jpeg.decode(data, header.width, header.height)
             if pixels is not None:
@@ -84,7 +85,7 @@ class Decoder:
         source = (image.format or "", image.mode, *image.size)
         if self._apply_exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             return Decoded(*source, as_pixels(ImageOps.exif_transpose(image)))
-        if image.format in ("JPEG", "MPO"):
+        if self._jpeg and image.format in ("JPEG", "MPO"):
             pixels = self._jpeg.decode(data, *image.size)
             if pixels is not None:
                 return Decoded(*source, pixels)

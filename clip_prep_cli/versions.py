@@ -21,10 +21,12 @@ def pixel_versions(resize_backend: str) -> dict[str, str]:
     import simplejpeg
     from PIL import features
 
+    from clip_prep_cli.jpeg import simplejpeg_agrees
+
     return {
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         "libjpeg-turbo": features.version_feature("libjpeg_turbo") or "not used",
-        "simplejpeg": simplejpeg.__version__,
+        "simplejpeg": simplejpeg.__version__ + ("" if simplejpeg_agrees() else " (not used)"),
         "resize_backend": resize_backend,
     }

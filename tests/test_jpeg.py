@@ -11,7 +11,7 @@ from images import make_image
 from PIL import Image
 
 from clip_prep_cli.decode import Decoder, open_image, reason_of
-from clip_prep_cli.jpeg import JpegDecoder, plain_header
+from clip_prep_cli.jpeg import JpegDecoder, plain_header, simplejpeg_agrees
 from clip_prep_cli.pixels.pipeline import as_pixels
 
 LIMIT = 1_000_000
@@ -122,3 +122,18 @@ def test_no_damage_makes_a_difference(
         old = {"set": len(new), "cut": 3 * len(new), "insert": 0, "end": len(data)}[how]
         data = data[:at] + (b"" if how in ("cut", "end") else new) + data[at + old :]
     assert by_decoder(data) == by_pillow(data)
+
+
+def test_a_simplejpeg_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pixel off in one kind of file, and Pillow decodes everything."""
+    right = JpegDecoder.decode
+
+    def wrong(self: JpegDecoder, data: memoryview, width: int, height: int) -> Any:
+        pixels = right(self, data, width, height)
+        if pixels is not None and (pixels == pixels[..., :1]).all():
+            pixels[3, 4, 1] ^= 1
+        return pixels
+
+    assert simplejpeg_agrees()
+    monkeypatch.setattr(JpegDecoder, "decode", wrong)
+    assert not simplejpeg_agrees.__wrapped__()
