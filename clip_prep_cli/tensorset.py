@@ -80,11 +80,13 @@ class TensorSet:
         sync_directory(self.directory)
 
     def sweep(self) -> None:
-        """Remove what is not committed: partial files, and shards without an index.
+        """Remove what is not committed: partial files, shards without an index, their failures.
 
         Raises:
-            OSError: a file cannot be removed.
+            OSError: a file cannot be removed or written.
         """
+        if (self.directory / "failures.jsonl").exists():
+            self._write_failures()  # before a shard is made whose number stale lines bear
         for path in own_files(self.directory):
             stem = path.name.partition(".")[0]
             orphan = stem.startswith("shard-") and int(stem[6:]) not in self.samples
