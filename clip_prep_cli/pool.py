@@ -5,11 +5,13 @@ a whole; neither knows which image of a batch it was.
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -62,7 +64,8 @@ class _Worker:
             target=_work, args=(theirs, recipe, self._progress), daemon=True
         )
         try:
-            self._process.start()
+            with _server_environment():
+                self._process.start()
         except (EOFError, OSError) as error:
             raise _no_workers(f"{type(error).__name__} {error}".strip()) from error
         theirs.close()
@@ -211,6 +214,31 @@ def _work(connection: Connection, recipe: Recipe, progress: MutableSequence[int]
     main(connection, recipe, progress)
 
 
+@contextmanager
+def _server_environment() -> Iterator[None]:
+    """The environment for the fork server, which `Process.start` starts if it is not running.
+
+    It must look for modules where this process does. On its own it would look into the current
+    directory first, where anything may lie. It must have no threads, of OpenBLAS for one, since it
+    is going to be forked.
+    """
+    wanted = {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _no_workers(why: str) -> CannotContinueError:
     return CannotContinueError(
         f"Worker processes end before they convert anything ({why}).",
@@ -222,5 +250,5 @@ def _context() -> ForkServerContext | SpawnContext:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["clip_prep_cli.child", "clip_prep_cli.worker"])
+    context.set_forkserver_preload(["clip_prep_cli.worker"])
     return context

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +142,17 @@ sys.addaudithook(look)
         moment
     )
     assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_modules_in_the_current_directory(tmp_path: Path) -> None:
+    """What lies in the directory where the command is called is not taken for its own modules."""
+    source, trap = album(tmp_path / "in", 2), tmp_path / "trap"
+    (trap / "clip_prep_cli").mkdir(parents=True)
+    for name in ("numpy.py", "xxhash.py", "clip_prep_cli/__init__.py"):
+        (trap / name).write_text("raise SystemExit('the wrong module')")
+    script = Path(sys.executable).with_name("clip-prep")
+    command: list[str | Path] = [script, "convert", source, "-m", "RN50", "-o", tmp_path / "out"]
+    done = subprocess.run(command, cwd=trap, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Converted 2 images")
+    assert not done.stderr
