@@ -1,5 +1,6 @@
 """One run at a time on an output directory."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -49,6 +50,22 @@ def test_not_yet_signed(tmp_path: Path) -> None:
     with pytest.raises(BusyError, match="just started"):
         Lock(tmp_path)
     lock.release()
+
+
+def test_released_between_open_and_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opened the file just before its holder removed it locks the next file, not that."""
+    first, really_lock = Lock(tmp_path), fcntl.flock
+
+    def lock_late(file: int, operation: int) -> None:
+        monkeypatch.undo()
+        first.release()
+        really_lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    second = Lock(tmp_path)
+    with pytest.raises(BusyError):
+        Lock(tmp_path)
+    second.release()
 
 
 def test_directories_do_not_share_locks(tmp_path: Path) -> None:
