@@ -88,7 +88,8 @@ def _convert(options: dict[str, Any]) -> None:
     _show(report, options)
     if stop.number and not report.complete:
         sys.exit(128 + stop.number)
-    if options["max_failures"].exceeded(report.failed, report.tally.listed):
+    too_many = options["max_failures"].exceeded(report.failed, report.tally.listed)
+    if too_many or not report.complete:  # incomplete without a signal: --fail-fast
         sys.exit(EXIT_FAILURES)
 
 
