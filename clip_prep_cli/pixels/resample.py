@@ -9,7 +9,6 @@ order as `src/libImaging/Resample.c` (bicubic) and `ImagingScaleAffine` in
 from typing import Any, NamedTuple
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,7 +18,6 @@ PRECISION_BITS = 32 - 8 - 2
 """Fixed-point bits of a coefficient for 8-bit pixels (`PRECISION_BITS` in Resample.c)."""
 
 _PREMULTIPLIED = {"RGBA": "RGBa", "LA": "La"}
-_CHOOSES_PASS_ORDER = int(PIL.__version__.partition(".")[0]) >= 13
 
 
 class Taps(NamedTuple):
@@ -32,12 +30,12 @@ class Taps(NamedTuple):
 def vertical_first(source: tuple[int, int], resized: tuple[int, int]) -> bool:
     """Whether Pillow runs the vertical pass first; sizes are (width, height).
 
-    Since Pillow 13 it does when the height shrinks by more than twice as much as the width
-    (`ImagingResampleInner`); until 12 never. Rounding to 8 bits between the passes makes the
-    order visible in the result.
+    It does when the height shrinks by more than twice as much as the width
+    (`ImagingResampleInner` since Pillow 13; older versions had other rules). Rounding to 8 bits
+    between the passes makes the order visible in the result.
     """
     shrink_x, shrink_y = source[0] - resized[0], source[1] - resized[1]
-    return _CHOOSES_PASS_ORDER and shrink_y > 0 and shrink_y > 2 * shrink_x
+    return shrink_y > 0 and shrink_y > 2 * shrink_x
 
 
 def resample_crop(image: Image.Image, target: Geometry) -> Image.Image:
