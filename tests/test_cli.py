@@ -236,6 +236,8 @@ def test_fail_fast(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["complete"]
     (source / "0000.jpg").touch()
     done = convert(source, tmp_path / "bad", "--fail-fast", "--json", "-j", "1", status=3)
+    tolerant = ("--fail-fast", "--max-failures", "30", "-j", "1")
+    convert(source, tmp_path / "tolerant", *tolerant, status=3)  # it is incomplete
     result = json.loads(done.stdout)
     assert not result["complete"]
     assert result["converted"] < 39
