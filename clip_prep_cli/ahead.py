@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_TICK_SECONDS = 0.5
+
 
 class Ahead(Generic[T]):
     """Iterates `items` in another thread, at most `limit` items ahead; errors come through."""
@@ -18,8 +20,16 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[T]:
-        while (entry := self._queue.get()) is not None:
+    def __iter__(self) -> Iterator[T | None]:
+        """The items; None now and then while there is none yet, so that others can be served."""
+        while True:
+            try:
+                entry = self._queue.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if entry is None:
+                return
             if isinstance(entry, Exception):
                 raise entry
             yield entry[0]

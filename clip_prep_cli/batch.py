@@ -17,7 +17,10 @@ class Recipe:
     dtype: str
     exif: str
     max_pixels: int
-    resize: str
+    resize: str = "native"
+    """`native`, or `pillow` for its pure twin."""
+    jpeg: str = "simplejpeg"
+    """`simplejpeg`, or `pillow` for its twin."""
 
 
 class Target(NamedTuple):
@@ -28,7 +31,10 @@ class Target(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some rows of one shard: their source files, and one target per resolution."""
+    """Some rows of one shard: their source files, and one target per resolution.
+
+    Without targets the rows are made for their checksums alone.
+    """
 
     shard: int
     rows: tuple[int, ...]

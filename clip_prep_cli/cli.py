@@ -3,38 +3,59 @@
 What takes time to import is imported where it is used: `--help` must not wait for it.
 """
 
+import errno
 import json
+import logging
 import os
-import signal
 import sys
-import time
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from clip_prep_cli.errors import BusyError, ClipPrepError, UsageError
-from clip_prep_cli.options import convert_options
-from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.convert_options import EPILOG, convert_options, job_of
+from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, UsageError
+from clip_prep_cli.options import (
+    compact_options,
+    info_options,
+    preview_options,
+    report_options,
+    request_of,
+    verify_options,
+)
+from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.sections import SectionCommand
+from clip_prep_cli.stopping import StopSignal
 
 if TYPE_CHECKING:
-    from clip_prep_cli.job import Job
+    from collections.abc import Iterator, Sequence
+
+    from clip_prep_cli.progress import Progress
     from clip_prep_cli.run import Report
-    from clip_prep_cli.scan import Tally
+    from clip_prep_cli.versions import Change
 
 EXIT_CANNOT_CONTINUE = 1
 EXIT_USAGE = 2
 EXIT_FAILURES = 3
+EXIT_DIFFERENCE = 4
 EXIT_BUSY = 75
 
-_LOG_SECONDS = 30.0
 _BAR_FORMAT = "{percentage:3.0f}% |{bar}| {n:,}/{total:,} [{rate_fmt}, {remaining} left{postfix}]"
 
 
+class _Commands(click.Group):
+    """Commands whose errors are words."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click declares it
+        with _errors_in_words():
+            return super().invoke(ctx)
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 done; 1 cannot go on; 2 wrong usage; 3 too many images failed; "
-    "75 another run holds the output; 130/143 stopped by a signal.",
+    "4 verify found a difference; 75 another run holds the output; 130/143 stopped by a signal.",
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False,
               callback=lambda ctx, _, value: _show_version(ctx) if value else None,
@@ -44,21 +65,148 @@ def cli() -> None:
 
     Each image becomes exactly the tensor that the transform of openai/CLIP gives.
     """
+    if sys.getfilesystemencoding() != "utf-8":  # a set would know the same file by another name
+        problem = f"Python reads file names as {sys.getfilesystemencoding()} here, not as UTF-8."
+        _fail(UsageError(problem, "Set PYTHONUTF8=1 in the environment."))
 
 
-@cli.command()
+@cli.command(cls=SectionCommand, epilog=EPILOG)
 @convert_options
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
     INPUT is a directory, which is walked for images, or an image file. Run the same command again
-    to convert what is new or changed. Each option can also be set by an environment variable:
-    --shard-size by CLIP_PREP_SHARD_SIZE, and so on.
+    to convert what is new or changed.
     """
+    from clip_prep_cli.display import versions_warning
+    from clip_prep_cli.execute import Watch
+    from clip_prep_cli.run import dry_run, run
+
+    job = job_of(options)
+    if options["dry_run"]:
+        _show(dry_run(job), options)
+        return
+    stop = _stop_signal()
+    with _progress(quiet=options["quiet"]) as progress:
+
+        def warn(changes: "Sequence[Change]") -> None:
+            progress.clear()
+            _say(versions_warning(changes))
+
+        report = run(job, Watch(progress.update, warn, stop.received))
+    if job.resize == "native" and report.resize_backend.startswith("pillow"):
+        _say(f"Resized with {report.resize_backend}: same bytes, but slower.")
+    status = 0
+    if stop.number and not report.complete:
+        status = 128 + stop.number
+    elif options["max_failures"].exceeded(report.failed, report.tally.listed) or (
+        not report.complete  # without a signal: --fail-fast
+    ):
+        status = EXIT_FAILURES
+    if status or not options["quiet"] or options["as_json"]:
+        _show(report, options)
+    sys.exit(status)
+
+
+@cli.command()
+@verify_options
+def verify(**options: Any) -> None:  # noqa: ANN401
+    """Check that the set in DIR is as it was written.
+
+    Every file, header, row and index is compared with the checksums in the manifest. Exit status 4
+    if anything differs; a source that has changed since it was converted is told, but is no fault.
+    """
+    from clip_prep_cli.cpus import usable_cpus
+    from clip_prep_cli.display_set import verification, verification_result
+    from clip_prep_cli.verify import verify
+
+    workers = options["workers"] or usable_cpus()
+    with _progress(quiet=options["quiet"], unit="rows") as progress:
+        found = verify(options["directory"], options["sources"], workers, progress.count)
+    if options["as_json"]:
+        click.echo(json.dumps(verification_result(found)))
+    elif found.faults or not options["quiet"]:
+        click.echo(verification(found))
+    if found.faults:
+        sys.exit(EXIT_DIFFERENCE)
+
+
+@cli.command()
+@compact_options
+def compact(**options: Any) -> None:  # noqa: ANN401
+    """Rewrite the set in DIR into full shards without superseded rows.
+
+    The new shards have the bytes that a fresh run over the images would give. The old ones stay
+    until all new ones are committed, so there must be room for both.
+    """
+    from clip_prep_cli.compact import Observer, compact
+    from clip_prep_cli.display_set import compaction, compaction_result
+
+    stop = _stop_signal()
+    with _progress(quiet=options["quiet"], unit="rows") as progress:
+        observer = Observer(progress.count, stop.received)
+        done = compact(options["directory"], observer, dry_run=options["dry_run"])
+    if options["as_json"]:
+        click.echo(json.dumps(compaction_result(done)))
+    elif not options["quiet"] or not done.complete:
+        click.echo(compaction(done))
+    if not done.complete:
+        sys.exit(128 + stop.number)
+
+
+@cli.command()
+@info_options
+def info(**options: Any) -> None:  # noqa: ANN401
+    """What is in the set in DIR, and how it was made."""
+    from clip_prep_cli.display_info import information, information_result
+    from clip_prep_cli.info import info
+
+    found = info(options["directory"])
+    as_json = options["as_json"]
+    click.echo(json.dumps(information_result(found)) if as_json else information(found))
+
+
+@cli.command()
+@preview_options
+def preview(**options: Any) -> None:  # noqa: ANN401
+    """Draw some of the images in DIR as the model will see them.
+
+    The sheet shows stored rows, turned back into pixels; with --crop their sources, if they are
+    still there.
+    """
+    from clip_prep_cli.display_preview import drawing, drawing_result
+    from clip_prep_cli.preview import preview
+
+    done = preview(request_of(options))
+    click.echo(json.dumps(drawing_result(done)) if options["as_json"] else drawing(done))
+
+
+@cli.command()
+@report_options
+def report(**options: Any) -> None:  # noqa: ANN401
+    """Describe the set in DIR in one HTML page.
+
+    Totals, failures, the sizes and shapes of the source images, where the set comes from, and some
+    rows as pictures. The page needs no network; pip install 'clip-prep-cli[report]' makes it
+    possible.
+    """
+    from clip_prep_cli.wording import printable, size_text
+
+    # It has things to say of a home that it cannot write to, which are nobody's concern here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        _convert(options)
-    except ClipPrepError as error:
-        _fail(error)
+        from clip_prep_cli.report import write_report
+    except ModuleNotFoundError as error:
+        raise CannotContinueError(
+            f"A report needs {error.name}, which is not installed.",
+            "Install it with `pip install 'clip-prep-cli[report]'`.",
+        ) from error
+    path = options["out"]
+    size = write_report(options["directory"], path, options["seed"])
+    if options["as_json"]:
+        click.echo(json.dumps({"report": str(path), "bytes": size}))
+    else:
+        click.echo(f"Wrote {printable(str(path))} ({size_text(size)}).")
 
 
 @cli.command()
@@ -72,104 +220,32 @@ def models(*, as_json: bool) -> None:
         click.echo(f"{name:<16}{n_px} px")
 
 
-def _convert(options: dict[str, Any]) -> None:
-    from clip_prep_cli.execute import Watch
-    from clip_prep_cli.run import dry_run, run
+def _stop_signal() -> StopSignal:
+    # Not click.echo: the signal may come in the middle of a write to the same stream.
+    words = b"\nStopping after the images in flight; once more to stop at once.\n"
 
-    job = _job(options)
-    if options["dry_run"]:
-        _show(dry_run(job), options)
-        return
-    stop = _StopSignal()
-    with _Progress(quiet=options["quiet"]) as progress:
-        report = run(job, Watch(progress.update, stop.received))
-    if job.resize == "native" and report.resize_backend.startswith("pillow"):
-        click.echo(f"Resized with {report.resize_backend}: same bytes, but slower.", err=True)
-    _show(report, options)
-    if stop.number and not report.complete:
-        sys.exit(128 + stop.number)
-    too_many = options["max_failures"].exceeded(report.failed, report.tally.listed)
-    if too_many or not report.complete:  # incomplete without a signal: --fail-fast
-        sys.exit(EXIT_FAILURES)
+    def tell() -> None:
+        with suppress(OSError):  # nobody listens any more; the run ends in order all the same
+            os.write(2, words)
+
+    return StopSignal(tell)
 
 
-def _job(options: dict[str, Any]) -> "Job":
-    from clip_prep_cli.cpus import usable_cpus
-    from clip_prep_cli.job import Job
-    from clip_prep_cli.manifest import SetSettings
-    from clip_prep_cli.sources import Selection
-
-    return Job(
-        inputs=options["inputs"],
-        out=options["out"],
-        settings=SetSettings(
-            resolutions(options["models"]),
-            options["dtype"],
-            options["format_"],
-            options["shard_size"],
-            options["exif"],
-        ),
-        workers=options["workers"] or usable_cpus(),
-        selection=Selection(
-            options["include"], options["exclude"], options["hidden"], options["follow_links"]
-        ),
-        max_pixels=options["max_pixels"],
-        timeout=options["timeout"],
-        fail_fast=options["fail_fast"],
-        retry_failed=options["retry_failed"],
-        overwrite=options["overwrite"],
-        resize=options["resize"],
-    )
-
-
-class _StopSignal:
-    """The first SIGINT or SIGTERM asks for an orderly end; the second one ends at once."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    def received(self) -> bool:
-        return self.number != 0
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        self.number = number
-        signal.signal(number, signal.SIG_DFL)
-        # Not click.echo: the signal may have come in the middle of a write to the same stream.
-        os.write(2, b"\nStopping after the images in flight; once more to stop at once.\n")
-
-
-class _Progress:
+def _progress(*, quiet: bool, unit: str = "images") -> "Progress":
     """On stderr: a bar on a terminal, a line now and then elsewhere, or nothing."""
+    from clip_prep_cli.progress import Progress
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._began = self._logged = time.monotonic()
-        self._quiet = quiet
-        self._bar: Any = None
-        if not quiet and sys.stderr.isatty():
-            from tqdm import tqdm
+    if quiet:
+        return Progress()
+    if sys.stderr and sys.stderr.isatty():
+        from tqdm import tqdm
 
-            self._bar = tqdm(unit=" images", bar_format=_BAR_FORMAT, total=0, dynamic_ncols=True)
+        return Progress(tqdm(unit=f" {unit}", bar_format=_BAR_FORMAT, total=0, dynamic_ncols=True))
+    return Progress(say=_say, unit=unit)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, tally: "Tally") -> None:
-        if self._bar is not None:
-            self._bar.total = tally.planned
-            more = "" if tally.scanned else ", still listing"
-            self._bar.set_postfix_str(f"{tally.failed:,} failed{more}", refresh=False)
-            self._bar.update(tally.converted + tally.failed - self._bar.n)
-        elif not self._quiet and (now := time.monotonic()) - self._logged >= _LOG_SECONDS:
-            from clip_prep_cli.display import progress_line
-
-            self._logged = now
-            click.echo(progress_line(tally, now - self._began), err=True)
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _show(report: "Report", options: dict[str, Any]) -> None:
@@ -177,7 +253,7 @@ def _show(report: "Report", options: dict[str, Any]) -> None:
 
     if options["as_json"]:
         click.echo(json.dumps(result(report)))
-    elif not options["quiet"] or report.failed or not report.complete:
+    else:
         click.echo(summary(report, every_failure=options["verbose"]))
 
 
@@ -191,10 +267,25 @@ def _show_version(ctx: click.Context) -> NoReturn:
     ctx.exit()
 
 
+@contextmanager
+def _errors_in_words() -> "Iterator[None]":
+    """The boundary for what the user can mend: words and a status instead of a traceback."""
+    try:
+        yield
+    except ClipPrepError as error:
+        _fail(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read the result has seen enough; Click knows
+            raise
+        what = f"Cannot read {error.filename}" if error.filename else "Cannot read or write"
+        remedy = "Mend that, then run the same command again."
+        _fail(CannotContinueError(f"{what}: {error.strerror}.", remedy))
+
+
 def _fail(error: ClipPrepError) -> NoReturn:
-    from clip_prep_cli.display import printable
+    from clip_prep_cli.wording import printable
 
     for line in error.lines:
-        click.echo(printable(line), err=True)
+        _say(printable(line))
     status = {UsageError: EXIT_USAGE, BusyError: EXIT_BUSY}
     sys.exit(status.get(type(error), EXIT_CANNOT_CONTINUE))

@@ -2,7 +2,9 @@
 
 import io
 import re
+import struct
 import warnings
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -63,10 +65,11 @@ class Decoded(NamedTuple):
 class Decoder:
     """Decodes images, one at a time; the pixels are valid until the next one."""
 
-    def __init__(self, max_pixels: int, exif: str = "ignore") -> None:
+    def __init__(self, max_pixels: int, exif: str = "ignore", jpeg: str = "simplejpeg") -> None:
         self._max_pixels = max_pixels
         self._apply_exif = exif == "apply"
-        self._jpeg = JpegDecoder() if simplejpeg_agrees() else None
+        fast = jpeg == "simplejpeg" and simplejpeg_agrees()
+        self._jpeg = JpegDecoder() if fast else None
 
     def decode(self, data: memoryview) -> Decoded:
         """The first frame of the image in `data`.
@@ -116,8 +119,8 @@ def open_image(data: bytes | memoryview, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise _unidentified(bytes(data)) from None
-    if image.format == "TGA" and (other := _signature(bytes(data))):
+        raise _unidentified(bytes(data[:1024])) from None
+    if image.format == "TGA" and (other := _signature(bytes(data[:1024]))):
         raise _unsupported(other)
     _limit(image.width * image.height, max_pixels)
     return image
@@ -170,6 +173,9 @@ def _signature(data: bytes) -> str | None:
             return name
     Image.init()
     for name, (_, accept) in Image.OPEN.items():
-        if accept is not None and name not in _FOREIGN and accept(data[:16]):
-            return name
+        if accept is None or name in _FOREIGN:
+            continue
+        with suppress(struct.error):  # DIB's test, of less than 4 bytes
+            if accept(data[:16]):
+                return name
     return None

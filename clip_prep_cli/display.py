@@ -1,19 +1,19 @@
-"""Texts for people and JSON for programs; whoever prints them is somebody else."""
+"""What a run did, as text for people and JSON for programs; somebody else prints it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from os.path import join
 from typing import Any
 
 from clip_prep_cli.records import Failure
 from clip_prep_cli.run import Report
 from clip_prep_cli.scan import Tally
+from clip_prep_cli.versions import Change
+from clip_prep_cli.wording import duration, images, printable, shards, size_text
 
 _FAILURES_SHOWN = 10
 _IGNORED_SHOWN = 6
-
-
-def printable(text: str) -> str:
-    """`text` without control characters or undecodable bytes: file names can hold both."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+_STOPPED = "Stopped early; the same command goes on where this one stopped."
+_FAIL_FAST = "Stopped at the first failure (--fail-fast); mend that image or --exclude it."
 
 
 def summary(report: Report, *, every_failure: bool = False) -> str:
@@ -21,13 +21,13 @@ def summary(report: Report, *, every_failure: bool = False) -> str:
     shown = report.failures if every_failure else report.failures[:_FAILURES_SHOWN]
     lines = [_headline(report), *_counts(report)]
     if report.failures:
-        lines += ["", "Failed:", *map(_failure, shown)]
+        lines += ["", "Failed:", *(_failure(failure, report.roots) for failure in shown)]
         if len(report.failures) > len(shown):
             lines.append(f"  ... and {len(report.failures) - len(shown):,} more")
-        if not report.dry_run:
+        if report.complete:
             lines.append(f"All failures: {printable(str(report.job.out))}/failures.jsonl")
     if not report.complete and not report.dry_run:
-        lines += ["", "Stopped early; the same command goes on where this one stopped."]
+        lines += ["", _FAIL_FAST if report.job.fail_fast and report.tally.failed else _STOPPED]
     return "\n".join(lines)
 
 
@@ -44,6 +44,7 @@ def result(report: Report) -> dict[str, Any]:
         "unchanged": tally.unchanged,
         "failed": tally.failed,
         "failed_before": tally.failed_before,
+        "pruned": report.pruned,
         "ignored": dict(report.ignored),
         "resolutions": list(job.settings.resolutions),
         "format": job.settings.format,
@@ -65,18 +66,22 @@ def progress_line(tally: Tally, seconds: float) -> str:
     of = f"{tally.planned:,}" + ("" if tally.scanned else "+")
     rate = done / seconds if seconds else 0.0
     line = f"{done:,} of {of} images, {rate:,.0f}/s, {tally.failed:,} failed"
+    if tally.unchanged:
+        line += f", {tally.unchanged:,} unchanged"
     if tally.scanned and rate:
-        line += f", {_duration((tally.planned - done) / rate)} left"
+        line += f", {duration((tally.planned - done) / rate)} left"
     return line
 
 
-def size_text(count: float) -> str:
-    """Bytes in the unit that fits, powers of 1000."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 999.5:  # what would be shown as 1000 is 1 of the next
-            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count:.0f} bytes"
-        count /= 1000
-    return f"{count:,.1f} TB"
+def versions_warning(changes: Sequence[Change]) -> str:
+    """That a set goes on with other software, and why that matters."""
+    what = ", ".join(f"{name} {now} (before: {before})" for name, before, now in changes)
+    return (
+        f"Warning: the set goes on with {what}. New rows may differ from what the old ones would "
+        "be today by a step here and there.\n"
+        "To keep all rows alike, convert with the old versions, or start anew with --overwrite. "
+        "The manifest's history says which shard was made with what."
+    )
 
 
 def _headline(report: Report) -> str:
@@ -86,15 +91,17 @@ def _headline(report: Report) -> str:
     out = printable(str(job.out))
     if report.dry_run:
         return (
-            f"Would convert {_images(tally.planned - tally.failed)} to {what} in {out}: "
-            f"{_shards(report.shards)}, {size_text(report.tensor_bytes)}. Nothing was written."
+            f"Would convert {images(tally.planned - tally.failed)} to {what} in {out}: "
+            f"{shards(report.shards)}, {size_text(report.tensor_bytes)}. Nothing was written."
         )
     if not tally.planned and report.complete:
-        return f"Nothing new: {out} is up to date ({_images(tally.unchanged)})."
+        return f"Nothing new: {out} is up to date ({images(tally.unchanged)})."
+    if not tally.converted:
+        return f"Converted none of {images(tally.planned)} to {what} in {out}."
     rate = tally.converted / report.seconds if report.seconds else 0.0
     return (
-        f"Converted {_images(tally.converted)} to {what} in {out}: {_shards(report.shards)}, "
-        f"{size_text(report.tensor_bytes)}, {_duration(report.seconds)}, {rate:,.0f} images/s."
+        f"Converted {images(tally.converted)} to {what} in {out}: {shards(report.shards)}, "
+        f"{size_text(report.tensor_bytes)}, {duration(report.seconds)}, {rate:,.0f} images/s."
     )
 
 
@@ -102,12 +109,15 @@ def _counts(report: Report) -> list[str]:
     tally = report.tally
     lines = []
     if tally.unchanged and tally.planned:
-        lines.append(f"Unchanged: {_images(tally.unchanged)}, converted before.")
+        lines.append(f"Unchanged: {images(tally.unchanged)}, converted before.")
     if tally.failed_before:
         lines.append(
-            f"Failed before and unchanged: {_images(tally.failed_before)}; "
+            f"Failed before and unchanged: {images(tally.failed_before)}; "
             "--retry-failed tries again."
         )
+    if report.pruned:
+        gone = f"{images(report.pruned)} of which the files are gone"
+        lines.append(f"Would prune: {gone}." if report.dry_run else f"Pruned: {gone}.")
     if report.ignored:
         lines.append(f"Passed over: {_ignored(report.ignored)}.")
     return lines
@@ -120,27 +130,8 @@ def _ignored(ignored: Mapping[str, int]) -> str:
     return ", ".join([*parts, f"{rest:,} others"] if rest else parts)
 
 
-def _failure(failure: Failure) -> str:
-    return f"  {printable(failure.sample.path)}: {failure.reason}: {printable(failure.detail)}"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
-
-
-def _shards(count: int) -> str:
-    return f"{count:,} shard{'' if count == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8, as os.fsdecode() has it
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
+def _failure(failure: Failure, roots: Sequence[str]) -> str:
+    path = failure.sample.path
+    if len(roots) > 1:
+        path = join(roots[failure.sample.root], path)
+    return f"  {printable(path)}: {failure.reason}: {printable(failure.detail)}"

@@ -2,9 +2,13 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from clip_prep_cli.errors import CannotContinueError
+
+_FEW_INODES = 16
+"""So few that they may be why there is no space; cleaning up has freed some again."""
 
 
 def pwrite_all(file: int, data: bytes | memoryview, offset: int) -> None:
@@ -25,6 +29,10 @@ def reserve(path: Path, size: int) -> int:
     Raises:
         OSError: there is no such space (ENOSPC, EDQUOT, EFBIG), or `path` exists.
     """
+    # An allocation that fails midway holds for a moment what a small write elsewhere may need.
+    stat = os.statvfs(path.parent)
+    if 0 < stat.f_bavail * stat.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         if hasattr(os, "posix_fallocate"):
@@ -33,7 +41,7 @@ def reserve(path: Path, size: int) -> int:
             os.ftruncate(file, size)
     except OSError:
         os.close(file)
-        path.unlink()
+        remove(path)
         raise
     return file
 
@@ -51,10 +59,30 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        remove(partial)
+        error.filename = str(path)  # the name that the user knows
         raise
     sync_directory(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Clean up after an error, which matters more than that this may fail as well."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, unless it is there, and those above it; durable.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        if not path.parent.exists():
+            make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:
@@ -68,19 +96,40 @@ def sync_directory(directory: Path) -> None:
 
 def storage_error(error: OSError, directory: Path, needed: int = 0) -> CannotContinueError:
     """What a failed write in `directory` means for the user; `needed` is in bytes."""
-    place = f"the file system of {directory}"
+    place = f"{directory}, on the file system at {_mount_point(directory)}"
     again = "then run the same command again: it goes on where it stopped."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        stat = os.statvfs(directory)
-        free = stat.f_bavail * stat.f_frsize
-        problem = f"No space left on {place}: {free:,} bytes are free"
-        if needed:
-            problem += f", the next shard needs {needed:,} ({max(needed - free, 0):,} are missing)"
-        return CannotContinueError(f"{problem}.", f"Make room, {again}")
-    if error.errno == errno.EFBIG:
+    if error.errno == errno.EDQUOT:
         return CannotContinueError(
-            f"A shard of {needed:,} bytes is larger than {place} or `ulimit -f` allows.",
+            f"Over the disk quota in {place}{_needs(needed)}.", f"Make room, {again}"
+        )
+    if error.errno == errno.ENOSPC:
+        stat = os.statvfs(_mount_point(directory))
+        inodes = ""
+        if stat.f_files and stat.f_favail < _FEW_INODES:
+            inodes = f", and inodes for {stat.f_favail} more files"
+        free = stat.f_bavail * stat.f_frsize
+        missing = f" ({needed - free:,} are missing)" if needed > free else ""
+        return CannotContinueError(
+            f"No space left in {place}: {free:,} bytes are free{inodes}{_needs(needed)}{missing}.",
+            f"Make room, {again}",
+        )
+    if error.errno == errno.EFBIG:
+        what = f"A shard of {needed:,} bytes" if needed else "A file"
+        return CannotContinueError(
+            f"{what} is larger than `ulimit -f` allows, or than files can be in {place}.",
             "Raise the limit, or take a smaller --shard-size.",
         )
     name = error.filename or directory
-    return CannotContinueError(f"Cannot write {name}: {error.strerror}.", f"Mend that, {again}")
+    return CannotContinueError(f"Cannot write to {name}: {error.strerror}.", f"Mend that, {again}")
+
+
+def _needs(needed: int) -> str:
+    return f", the next shard needs {needed:,}" if needed else ""
+
+
+def _mount_point(directory: Path) -> Path:
+    """Where the file system of `directory`, which need not exist yet, is mounted."""
+    path = directory.absolute()
+    while not path.is_mount():  # also false for what does not exist; the root is one
+        path = path.parent
+    return path

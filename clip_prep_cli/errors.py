@@ -20,5 +20,19 @@ class CannotContinueError(ClipPrepError):
     """The surroundings do not allow the run (disk, permissions, another set in the folder)."""
 
 
+class DamagedError(CannotContinueError):
+    """A file of a set is not as it was written."""
+
+
+class ImageError(ClipPrepError):
+    """An image that cannot be converted; `reason` is from the closed list of failures."""
+
+    def __init__(self, name: str, reason: str, detail: str) -> None:
+        super().__init__(f"{name}: {reason}: {detail}", "Leave it out, or mend the file.")
+        self.args = name, reason, detail  # so that it survives pickling
+        self.reason = reason
+        self.detail = detail
+
+
 class BusyError(ClipPrepError):
     """Another run holds the output directory."""

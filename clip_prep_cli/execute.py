@@ -1,9 +1,8 @@
 """The middle of a run: shards to batches to workers, and back to committed shards."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from os.path import join
 from typing import NamedTuple
 
 from clip_prep_cli import plan
@@ -15,15 +14,17 @@ from clip_prep_cli.records import Failure, Record, Sample
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sealer import Sealer
 from clip_prep_cli.shards import Shard
-from clip_prep_cli.versions import package_versions
+from clip_prep_cli.tensorset import TensorSet
+from clip_prep_cli.versions import Change, package_versions
 
 _SAMPLES_AHEAD = 1 << 17
 
 
 class Watch(NamedTuple):
-    """Who is told how far a run is, and who can end it early."""
+    """Who is told how far a run is and what is odd about it, and who can end it early."""
 
     on_progress: Callable[[Tally], None] = lambda _: None
+    on_other_versions: Callable[[Sequence[Change]], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -46,17 +47,18 @@ class _Open:
 class Execution:
     """One pass of a job over what a scan finds."""
 
-    def __init__(self, job: Job, scan: Scan, watch: Watch) -> None:
+    def __init__(self, job: Job, tensors: TensorSet, scan: Scan, watch: Watch) -> None:
         self.failures: list[Failure] = []
         """Those of this pass, in no particular order."""
         self._job = job
-        self._tensors = scan.tensors
+        self._tensors = tensors
         self._scan = scan
         self._watch = watch
         self._open: deque[_Open] = deque()
         self._write_error: OSError | None = None
-        self._next_number = scan.tensors.next_number
-        self._roots = scan.tensors.roots.paths
+        self._next_number = tensors.contents.next_number
+        self._roots = tensors.contents.roots
+        self._introduced = False
 
     def run(self, groups: Iterable[tuple[Sample, ...]]) -> bool:
         """Convert and commit the samples of each new shard; whether it got through to the end.
@@ -79,21 +81,28 @@ class Execution:
             with WorkerPool(job.workers, recipe, job.timeout) as pool:
                 try:
                     fed = self._feed(ahead, pool, sealer)
-                finally:
-                    while pool.busy:
-                        self._absorb(pool, sealer)
+                except Exception:
+                    self._drain(pool, sealer)
+                    raise
+                self._drain(pool, sealer)
         finally:
+            self._scan.cancelled.set()
             ahead.close()
             for unfinished in self._open:
-                unfinished.shard.discard()
+                self._give_up(unfinished)
             sealer.finish()
         if self._write_error:
             raise self._write_error
-        return fed and not self._open
+        return fed and self._scan.tally.scanned and not self._open
 
     def _feed(self, ahead: Ahead[tuple[Sample, ...]], pool: WorkerPool, sealer: Sealer) -> bool:
         """Hand out batches, taking in whatever comes back; whether all were handed out."""
         for samples in ahead:
+            if samples is None:  # the listing takes its time
+                self._absorb(pool, sealer)
+                if self._stopping():
+                    return False
+                continue
             shard = Shard(
                 self._tensors.directory, self._next_number, len(samples), self._job.settings.layouts
             )
@@ -108,7 +117,7 @@ class Execution:
         return True
 
     def _batch(self, shard: Shard, samples: tuple[Sample, ...], rows: range) -> Batch:
-        sources = (join(self._roots[samples[row].root], samples[row].path) for row in rows)
+        sources = (self._roots.join(samples[row].root, samples[row].path) for row in rows)
         return Batch(shard.number, tuple(rows), tuple(sources), shard.targets())
 
     def _stopping(self) -> bool:
@@ -131,11 +140,24 @@ class Execution:
                     tally.failed += 1
                 else:
                     tally.converted += 1
-        self._tensors.generator = {**package_versions(), **pool.versions}
+        if pool.versions and not self._introduced:
+            self._introduced = True
+            if changes := self._tensors.introduce({**package_versions(), **pool.versions}):
+                self._watch.on_other_versions(changes)
         while self._open and self._open[0].complete:
             done = self._open.popleft()
             sealer.put(done.shard, done.in_order())
         self._watch.on_progress(tally)
+
+    def _drain(self, pool: WorkerPool, sealer: Sealer) -> None:
+        while pool.busy:
+            self._absorb(pool, sealer)
+
+    def _give_up(self, unfinished: _Open) -> None:
+        """Drop a shard that was stopped midway; its rows were made for nothing."""
+        unfinished.shard.discard()
+        made = sum(isinstance(result, Record) for result in unfinished.results.values())
+        self._scan.tally.converted -= made
 
 
 def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:

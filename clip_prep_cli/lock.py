@@ -4,13 +4,54 @@ import fcntl
 import json
 import os
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clip_prep_cli.durable import make_directory, storage_error
 from clip_prep_cli.errors import BusyError
 
 LOCK_NAME = ".clip-prep.lock"
 """The lock file in an output directory; there only while a run holds it, or after it was killed."""
+
+
+_LOOKS = 20
+_LOOK_SECONDS = 0.005
+
+
+@contextmanager
+def locked(directory: Path, *, create: bool = False) -> Iterator[None]:
+    """Hold an output directory, which is made if need be; while it is held, errors are its own.
+
+    Raises:
+        BusyError: another process has it.
+        CannotContinueError: it cannot be written to, now or later.
+    """
+    made = _missing(directory) if create else []
+    try:
+        try:
+            if create:
+                make_directory(directory)
+            lock = Lock(directory)
+        except OSError as error:
+            raise storage_error(error, directory) from error
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(error, directory) from error
+        finally:
+            lock.release()
+    finally:
+        for each in made:
+            with suppress(OSError):  # what a run made for nothing goes; else it is not empty
+                each.rmdir()
+
+
+def _missing(directory: Path) -> list[Path]:
+    """The directory and those above it that do not exist, the innermost first."""
+    return [path for path in (directory, *directory.parents) if not path.exists()]
 
 
 class Lock:
@@ -30,15 +71,21 @@ class Lock:
             "pid": os.getpid(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(holder).encode(), 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(holder).encode(), 0)
+        except OSError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let the next run in."""
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that has become read-only: a stale file is no obstacle
+            self._path.unlink()
         os.close(self._file)
 
     def _take(self) -> int:
+        looks = _LOOKS
         while True:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
@@ -46,6 +93,10 @@ class Lock:
             except BlockingIOError:
                 holder = os.pread(file, 1000, 0)
                 os.close(file)
+                looks -= 1
+                if looks:  # `is_held` has it for a moment
+                    time.sleep(_LOOK_SECONDS)
+                    continue
                 raise _busy(self._path.parent, holder) from None
             # The last holder may have removed the file between our open() and flock().
             if self._is_still(file):
@@ -59,11 +110,26 @@ class Lock:
             return False
 
 
+def is_held(directory: Path) -> bool:
+    """Whether a run is writing to `directory` now."""
+    try:
+        file = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _busy(directory: Path, holder: bytes) -> BusyError:
     try:
         fields = json.loads(holder)
         who = f"process {fields['pid']} on {fields['host']}, since {fields['since']}"
-    except ValueError:  # caught between taking the lock and signing it
+    except (ValueError, TypeError, KeyError):  # caught between taking the lock and signing it
         who = "just started"
     return BusyError(
         f"Another run is writing to {directory}: {who}.",

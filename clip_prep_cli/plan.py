@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TypeVar
 
-from clip_prep_cli.records import Sample
+T = TypeVar("T")
 
 MAX_BATCH = 32
 """Samples that a worker gets at once: enough to hide the round trip, few enough to share out."""
 
 
-def shards(samples: Iterable[Sample], size: int) -> Iterator[tuple[Sample, ...]]:
+def shards(samples: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     """The samples of each shard in turn: `size` of them, the last shard the rest. Lazy."""
     samples = iter(samples)
     while group := tuple(islice(samples, size)):

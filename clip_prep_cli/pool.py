@@ -4,14 +4,11 @@
 a whole; neither knows which image of a batch it was.
 """
 
-import multiprocessing
-import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, MutableSequence, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -20,10 +17,17 @@ from typing import NamedTuple, Self
 
 from clip_prep_cli.batch import IDLE, Batch, Outcome, Recipe, Refused, RowNotWrittenError
 from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.starting import clean_start, worker_context
 
 _QUEUED_PER_WORKER = 2  # one under way, one in the pipe, so that no worker waits for the parent
 _MAX_BARREN_DEATHS = 5
 _POLL_SECONDS = 0.5
+_MAX_COUNTED_SECONDS = 1.0
+"""From one look at a worker to the next. If it took longer, this process slept, and it too."""
+
+
+Answer = dict[str, str] | list[Outcome] | RowNotWrittenError
+"""A worker's first word, its versions; then a word on each batch."""
 
 
 class Done(NamedTuple):
@@ -64,13 +68,19 @@ class _Worker:
             target=_work, args=(theirs, recipe, self._progress), daemon=True
         )
         try:
-            with _server_environment():
+            with clean_start():
                 self._process.start()
         except (EOFError, OSError) as error:
             raise _no_workers(f"{type(error).__name__} {error}".strip()) from error
         theirs.close()
         self.work: deque[_Work] = deque()
-        self._seen = (0, time.monotonic())
+        self._looked = (0, time.monotonic())
+        self._stuck = 0.0
+
+    @property
+    def ticks(self) -> int:
+        """A count that moves with every image."""
+        return int(self._progress[1])
 
     @property
     def row(self) -> int:
@@ -78,27 +88,34 @@ class _Worker:
         return int(self._progress[0])
 
     def stuck_for(self) -> float:
-        """Seconds for which it has been seen on the same image."""
-        ticks, since = self._seen
-        if self.row == IDLE or self._progress[1] != ticks:
-            self._seen = (self._progress[1], time.monotonic())
-            return 0.0
-        return time.monotonic() - since
+        """Seconds for which it has been seen on the same image, time asleep not counted."""
+        (ticks, then), now = self._looked, time.monotonic()
+        if self.row == IDLE or self.ticks != ticks:
+            self._stuck = 0.0
+        else:
+            self._stuck += min(now - then, _MAX_COUNTED_SECONDS)
+        self._looked = (self.ticks, now)
+        return self._stuck
 
     def kill(self) -> str:
         """End it at once, if it has not ended; how it ended."""
         self._process.kill()
         self._process.join()
-        self.connection.close()
         code = self._process.exitcode or 0
-        return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+        return f"exit status {code}" if code >= 0 else _signal_name(-code)
+
+    def last_answers(self) -> Iterator[Answer]:
+        """What it had sent before it ended."""
+        with suppress(EOFError, OSError):
+            while True:
+                yield self.connection.recv()
 
 
 class WorkerPool:
     """Converts batches in `count` processes; batches come back in the order they finish."""
 
     def __init__(self, count: int, recipe: Recipe, timeout: float) -> None:
-        self._context = _context()
+        self._context = worker_context()
         self._count = count
         self._recipe = recipe
         self._timeout = timeout
@@ -120,6 +137,7 @@ class WorkerPool:
     ) -> None:
         for member in self._workers:
             member.kill()
+            member.connection.close()
         self._workers.clear()
 
     @property
@@ -148,8 +166,7 @@ class WorkerPool:
             if member.connection in ready:
                 self._receive(member, done)
             elif member.stuck_for() > self._timeout:
-                detail = f"still not done after {self._timeout:g} s (--timeout)"
-                self._bury(member, Refused("timeout", detail), done)
+                self._bury(member, done, timed_out=True)
         while self._returned and self._has_slot():
             self._give(self._returned.popleft())
         return done
@@ -172,10 +189,11 @@ class WorkerPool:
 
     def _receive(self, member: _Worker, done: list[Done]) -> None:
         try:
-            answer = member.connection.recv()
+            self._take(member, member.connection.recv(), done)
         except (EOFError, OSError):
-            self._bury(member, None, done)
-            return
+            self._bury(member, done, timed_out=False)
+
+    def _take(self, member: _Worker, answer: Answer, done: list[Done]) -> None:
         if isinstance(answer, dict):
             self.versions = answer
             return
@@ -185,26 +203,43 @@ class WorkerPool:
             answer = work.complete(answer)
         done.append(Done(work.batch, answer))
 
-    def _bury(self, member: _Worker, verdict: Refused | None, done: list[Done]) -> None:
+    def _bury(self, member: _Worker, done: list[Done], *, timed_out: bool) -> None:
         """Take a worker out; blame the row it was on; put its work back."""
-        row = member.row
+        ticks = member.ticks
         end = member.kill()
+        for answer in member.last_answers():
+            self._take(member, answer, done)
+        member.connection.close()
         self._workers.remove(member)
+        # A worker that came unstuck while it was given up has nothing to blame.
+        if not timed_out or member.ticks == ticks:
+            verdict = Refused("worker_died", f"the worker died twice: {end}")
+            if timed_out:
+                detail = f"still not done after {self._timeout:g} s (--timeout)"
+                verdict = Refused("timeout", detail)
+            self._blame(member, verdict, end)
+        if not member.work:
+            return
         first, *rest = member.work
-        if row == IDLE:
-            self._barren_deaths += 1
-            if self._barren_deaths > _MAX_BARREN_DEATHS:
-                raise _no_workers(end)
-        elif verdict or (first.batch.shard, row) in self._suspects:
-            first.known[row] = verdict or Refused("worker_died", f"the worker died twice: {end}")
-        else:
-            # Whoever killed it may have meant the process, not the image: once more.
-            self._suspects.add((first.batch.shard, row))
         if len(first.known) == len(first.batch.rows):
             done.append(Done(first.batch, first.complete(())))
         else:
             self._returned.append(first)
         self._returned.extend(rest)
+
+    def _blame(self, member: _Worker, verdict: Refused, end: str) -> None:
+        if member.row == IDLE:
+            self._barren_deaths += 1
+            if self._barren_deaths > _MAX_BARREN_DEATHS:
+                raise _no_workers(end)
+            return
+        first = member.work[0]
+        suspect = (first.batch.shard, member.row)
+        if verdict.reason == "timeout" or suspect in self._suspects:
+            first.known[member.row] = verdict
+        else:
+            # Whoever killed it may have meant the process, not the image: once more.
+            self._suspects.add(suspect)
 
 
 def _work(connection: Connection, recipe: Recipe, progress: MutableSequence[int]) -> None:
@@ -214,29 +249,11 @@ def _work(connection: Connection, recipe: Recipe, progress: MutableSequence[int]
     main(connection, recipe, progress)
 
 
-@contextmanager
-def _server_environment() -> Iterator[None]:
-    """The environment for the fork server, which `Process.start` starts if it is not running.
-
-    It must look for modules where this process does. On its own it would look into the current
-    directory first, where anything may lie. It must have no threads, of OpenBLAS for one, since it
-    is going to be forked.
-    """
-    wanted = {
-        "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+def _signal_name(number: int) -> str:
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _no_workers(why: str) -> CannotContinueError:
@@ -244,11 +261,3 @@ def _no_workers(why: str) -> CannotContinueError:
         f"Worker processes end before they convert anything ({why}).",
         "Try fewer --workers, and `clip-prep --version`; the system's log may say more.",
     )
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["clip_prep_cli.worker"])
-    return context

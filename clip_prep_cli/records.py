@@ -54,6 +54,13 @@ class Record(NamedTuple):
             }
         )
 
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Self:
+        """The record of a line that `to_json` wrote; its row is its place in the index."""
+        fields = json.loads(line)
+        names = ("xxh128", "format", "mode", "width", "height", "rows")
+        return cls(sample_of(fields), *(fields[name] for name in names))
+
 
 class Failure(NamedTuple):
     """A sample that could not be converted; `shard` is where its row would have been.
@@ -78,7 +85,7 @@ class Failure(NamedTuple):
         )
 
     @classmethod
-    def from_json(cls, line: str) -> Self:
+    def from_json(cls, line: str | bytes) -> Self:
         """The failure of a line that `to_json` wrote."""
         fields = json.loads(line)
         return cls(sample_of(fields), fields["reason"], fields["detail"], fields["shard"])

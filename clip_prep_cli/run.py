@@ -4,17 +4,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
+from threading import Event
 
-from clip_prep_cli.durable import storage_error
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.job import Job
-from clip_prep_cli.lock import Lock
+from clip_prep_cli.lock import locked
+from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
-from clip_prep_cli.sources import Source
-from clip_prep_cli.tensorset import TensorSet
+from clip_prep_cli.sources import Inputs, Source, is_gone
+from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
 
 
@@ -31,6 +32,8 @@ class Report:
     """Those of this run, in the order of their paths."""
     shards: int
     """Committed by this run."""
+    pruned: int
+    """Images of which the rows do not count any more, since their files are gone."""
     seconds: float
     complete: bool
     dry_run: bool
@@ -56,22 +59,8 @@ def run(job: Job, watch: Watch) -> Report:
         BusyError: another run writes to the output.
         CannotContinueError: no images, no space, a set with other settings, ...
     """
-    began = time.monotonic()
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-        lock = Lock(job.out)
-    except OSError as error:
-        raise CannotContinueError(
-            f"Cannot write to {job.out}: {error.strerror}.", "Take another --out."
-        ) from error
-    try:
-        return _run(job, watch, began)
-    except OSError as error:
-        raise storage_error(error, job.out) from error
-    finally:
-        lock.release()
-        with suppress(OSError):  # it stays unless it is empty
-            job.out.rmdir()
+    with locked(job.out, create=True):
+        return _run(job, watch, time.monotonic())
 
 
 def dry_run(job: Job) -> Report:
@@ -81,16 +70,16 @@ def dry_run(job: Job) -> Report:
         CannotContinueError: no images, or a set with other settings.
     """
     began = time.monotonic()
-    scan = _scan(job)
+    tensors, scan = _scan(job, Watch())
     shards = sum(1 for _ in scan.shards())
-    _refuse_nothing(scan)
     return Report(
         job=job,
         tally=scan.tally,
         ignored=scan.source.ignored,
-        roots=scan.tensors.roots.paths,
+        roots=tensors.contents.roots.paths,
         failures=tuple(scan.unplaced),
         shards=shards,
+        pruned=len(_gone(job, scan)),
         seconds=time.monotonic() - began,
         complete=False,
         dry_run=True,
@@ -98,33 +87,32 @@ def dry_run(job: Job) -> Report:
 
 
 def _run(job: Job, watch: Watch, began: float) -> Report:
-    scan = _scan(job)
-    tensors = scan.tensors
-    groups = scan.shards()
-    # One shard's samples tell whether there is anything at all, before anything is touched.
-    first = list(islice(groups, 1))
-    _refuse_nothing(scan)
+    tensors, scan = _scan(job, watch)
     if job.overwrite:
         tensors.disown()
-    tensors.sweep()
     tensors.generator = tensors.generator or package_versions()
-    tensors.write_manifest(complete=False)
-    before = tensors.next_number
-    execution = Execution(job, scan, watch)
+    tensors.begin()
+    before = tensors.contents.next_number
+    execution = Execution(job, tensors, scan, watch)
     try:
-        complete = execution.run(chain(first, groups))
+        complete = execution.run(scan.shards())
     except (ClipPrepError, OSError):
         with suppress(OSError):  # of a disk that is full; what stopped the run matters more
-            tensors.conclude(scan.unplaced, scan.source.ignored.total(), complete=False)
+            _conclude(tensors, scan, complete=False)
         raise
-    tensors.conclude(scan.unplaced, scan.source.ignored.total(), complete=complete)
+    gone = _gone(job, scan) if complete else []
+    tensors.contents.prune(gone)
+    for mended in scan.mended:
+        tensors.contents.failures.pop(mended, None)
+    _conclude(tensors, scan, complete=complete)
     return Report(
         job=job,
         tally=scan.tally,
         ignored=scan.source.ignored,
-        roots=tensors.roots.paths,
+        roots=tensors.contents.roots.paths,
         failures=tuple(sorted([*execution.failures, *scan.unplaced])),
-        shards=tensors.next_number - before,
+        shards=sum(number >= before for number in tensors.contents.shards),
+        pruned=len(gone),
         seconds=time.monotonic() - began,
         complete=complete,
         dry_run=False,
@@ -132,16 +120,62 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
     )
 
 
-def _scan(job: Job) -> Scan:
-    tensors = TensorSet(job.out, job.settings, fresh=job.overwrite)
-    source = Source(job.inputs, job.selection, tensors.roots)
-    return Scan(source, tensors, job.retry_failed)
+def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:
+    tensors.contents.unplaced = scan.unplaced
+    tensors.contents.ignored = scan.source.ignored.total()
+    tensors.conclude(complete=complete)
 
 
-def _refuse_nothing(scan: Scan) -> None:
-    if scan.tally.listed == 0 and not scan.unplaced:
-        passed_over = ", ".join(f"{kind} {n}" for kind, n in scan.source.ignored.most_common(8))
+def _scan(job: Job, watch: Watch) -> tuple[TensorSet, Scan]:
+    """The set as it is, and the inputs, of which nothing has been read but their first image.
+
+    Raises:
+        CannotContinueError: there is no image, or the set cannot be gone on with.
+    """
+    if job.overwrite:
+        tensors = TensorSet(job.out, job.settings, None)
+    else:
+        tensors = open_set(job.out, job.settings, checksums=job.checksum)
+    contents = tensors.contents
+    cancelled = Event()
+
+    def should_stop() -> bool:
+        return cancelled.is_set() or watch.should_stop()
+
+    listed = job.files_from.names(should_stop) if job.files_from else None
+    source = Source(
+        Inputs(job.inputs, listed, str(job.out), should_stop), job.selection, contents.roots
+    )
+    if not job.retry_failed:
+        tensors.retry_from = None
+    elif tensors.retry_from is None:
+        tensors.retry_from = contents.next_number
+    scan = Scan(
+        source,
+        contents,
+        job.settings.shard_size,
+        tensors.retry_from or 0,
+        job.checksum,
+        should_stop,
+        cancelled,
+    )
+    if scan.empty and not watch.should_stop():
+        passed_over = ", ".join(f"{kind} {n}" for kind, n in source.ignored.most_common(8))
         raise CannotContinueError(
             f"The inputs hold no images (passed over: {passed_over or 'nothing'}).",
             "Check the inputs and --include, --exclude, --hidden, --follow-links.",
         )
+    return tensors, scan
+
+
+def _gone(job: Job, scan: Scan) -> list[Identity]:
+    """For --prune: the images of the set below the inputs of which the files do not exist."""
+    if not job.prune:
+        return []
+    contents = scan.contents
+    failed = (each for each in contents.failures if contents.places.get(*each) is None)
+    return [
+        identity
+        for identity in chain(contents.places, failed)
+        if scan.source.covers(path := contents.roots.join(*identity)) and is_gone(path)
+    ]

@@ -1,12 +1,21 @@
 """What a source holds that a set does not: the new samples, shard by shard, and the counts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain, islice
+from threading import Event
 
 from clip_prep_cli import plan
+from clip_prep_cli.checksum import file_xxh128
+from clip_prep_cli.contents import Contents
+from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.sources import Source
-from clip_prep_cli.tensorset import TensorSet
+
+_WINDOW = 256
+_READERS = 8
+"""Files are read ahead for --checksum: as many as make a disk or a server busy."""
 
 
 @dataclass
@@ -28,33 +37,69 @@ class Tally:
 
 @dataclass
 class Scan:
-    """One pass over `source`, against what `tensors` has committed."""
+    """One pass over `source`, against what a set holds."""
 
     source: Source
-    tensors: TensorSet
-    retry_failed: bool
+    contents: Contents
+    shard_size: int
+    retry_before: int = 0
+    """Images that failed in an earlier shard than this are tried again."""
+    checksum: bool = False
+    should_stop: Callable[[], bool] = lambda: False
+    cancelled: Event = field(default_factory=Event)
+    """Set when nobody wants more of it; `should_stop` is expected to know."""
     tally: Tally = field(default_factory=Tally)
     unplaced: list[Failure] = field(default_factory=list)
     """What failed before it had a place in a shard."""
+    mended: list[Identity] = field(default_factory=list)
+    """What failed once and is again what was converted before."""
+
+    def __post_init__(self) -> None:
+        found = iter(self.source)
+        first = tuple(islice(found, 1))
+        self.empty = not first
+        """Whether the source holds nothing at all; then it has been walked to its end."""
+        self._found = chain(first, found)
 
     def shards(self) -> Iterator[tuple[Sample, ...]]:
-        """The samples of each new shard, as the walk finds them."""
-        for samples in plan.shards(self._new(), self.tensors.settings.shard_size):
+        """The samples of each new shard, as the walk finds them; ends early if it should stop."""
+        for samples in plan.shards(self._new(), self.shard_size):
             self.tally.planned += len(samples)
             yield samples
-        self.tally.scanned = True
 
     def _new(self) -> Iterator[Sample]:
-        for found in self.source:
+        for found, xxh128 in self._with_content():
+            if self.should_stop():
+                return
             if isinstance(found, Failure):
                 self.tally.planned += 1
                 self.tally.failed += 1
                 self.unplaced.append(found)
                 continue
-            known = self.tensors.knows(found)
+            known = self.contents.knows(found, xxh128)
             if known == "unchanged":
                 self.tally.unchanged += 1
-            elif known == "failed" and not self.retry_failed:
+                if (found.root, found.path) in self.contents.failures:
+                    self.mended.append((found.root, found.path))
+            elif isinstance(known, Failure) and (known.shard or 0) >= self.retry_before:
                 self.tally.failed_before += 1
             else:
                 yield found
+        self.tally.scanned = not self.should_stop()  # which may have ended the source as well
+
+    def _with_content(self) -> Iterator[tuple[Sample | Failure, int | None]]:
+        """What was found; with its xxh128 if that is to decide and nothing else has already."""
+        if not self.checksum:
+            yield from ((found, None) for found in self._found)
+            return
+        with ThreadPoolExecutor(_READERS) as readers:
+            while window := tuple(islice(self._found, _WINDOW)):
+                yield from zip(window, readers.map(self._content, window), strict=True)
+
+    def _content(self, found: Sample | Failure) -> int | None:
+        if isinstance(found, Failure):
+            return None
+        place = self.contents.places.get(found.root, found.path)
+        if place is None or place.size != found.size:
+            return None
+        return file_xxh128(self.contents.roots.join(found.root, found.path), found.size)

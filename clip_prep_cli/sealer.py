@@ -44,7 +44,7 @@ class Sealer:
         try:
             if not self._broken:
                 self._tensors.commit(shard, results)
-        except OSError:
+        except BaseException:
             self._broken = True
             raise
         finally:

@@ -9,16 +9,41 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, Self
+
+from xxhash import xxh3_128_hexdigest
 
 from clip_prep_cli.batch import Target
-from clip_prep_cli.durable import pwrite_all, reserve, storage_error, sync_directory
+from clip_prep_cli.durable import (
+    make_directory,
+    pwrite_all,
+    remove,
+    reserve,
+    storage_error,
+    sync_directory,
+)
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "uint8": 1}
 """Bytes of one value, per output dtype."""
 
 _PAGE = 4096
 _NPY_DESCR = {"float32": "<f4", "float16": "<f2", "uint8": "|u1"}
+
+
+class FileSum(NamedTuple):
+    """What a file of a set must be: its size in bytes, and a checksum (xxh3_128, hex).
+
+    The checksum of an index or of the failures is that of the whole file. Of a tensor file it is
+    that of the bytes before and after the rows; the rows have their own, in the index.
+    """
+
+    size: int
+    xxh128: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """Of the whole of a file."""
+        return cls(len(content), xxh3_128_hexdigest(content))
 
 
 class Frame(NamedTuple):
@@ -85,7 +110,7 @@ class Shard:
         try:
             for layout in layouts:
                 path = directory / (layout.file(number) + suffix)
-                path.parent.mkdir(exist_ok=True)
+                make_directory(path.parent)
                 self._files[layout] = reserve(path, layout.file_bytes(rows)), path
         except OSError as error:
             self.discard()
@@ -98,12 +123,25 @@ class Shard:
             for layout, (_, path) in self._files.items()
         )
 
-    def seal(self, kept: Sequence[int]) -> None:
+    def write(self, layout: Layout, row: int, data: bytes) -> None:
+        """Fill a row from here, instead of by a worker.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        offset = len(layout.frame(self.rows).head) + row * layout.row_bytes
+        pwrite_all(self._files[layout][0], data, offset)
+
+    def seal(self, kept: Sequence[int]) -> dict[str, FileSum]:
         """Make the rows `kept` (ascending) the file's rows, durable, under the final names.
+
+        Returns:
+            Each file, by its path below the set's directory.
 
         Raises:
             OSError: a file cannot be written.
         """
+        sealed = {}
         for layout, (file, path) in list(self._files.items()):
             head, tail = layout.frame(len(kept))
             _close_up(file, kept, layout.row_bytes, len(head))
@@ -116,13 +154,44 @@ class Shard:
             del self._files[layout]
             os.close(file)
             sync_directory(path.parent)
+            size = end + len(tail)
+            sealed[layout.file(self.number)] = FileSum(size, xxh3_128_hexdigest(head + tail))
+        return sealed
 
     def discard(self) -> None:
         """Give the space back; nothing of the shard remains."""
         for file, path in self._files.values():
             os.close(file)
-            path.unlink(missing_ok=True)
+            remove(path)
         self._files.clear()
+
+
+def rows_begin(path: Path) -> int:
+    """The byte of a tensor file at which its rows begin; they are contiguous.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no tensor file.
+    """
+    if path.suffix == ".npy":
+        return _PAGE
+    with open(path, "rb") as file:
+        return _pt_data(file)
+
+
+def file_sum(path: Path, rows_bytes: int) -> FileSum:
+    """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is on disk.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no tensor file.
+    """
+    begin = rows_begin(path)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(min(begin, size))
+        file.seek(min(begin + rows_bytes, size))
+        return FileSum(size, xxh3_128_hexdigest(head + file.read()))
 
 
 def _close_up(file: int, kept: Sequence[int], row_bytes: int, offset: int) -> None:
@@ -153,13 +222,21 @@ def _pt_frame(shape: tuple[int, ...], dtype: str) -> Frame:
         patch = config.patch("save.storage_alignment", _PAGE)  # type: ignore[attr-defined]
         with patch, torch.serialization.skip_data():
             torch.save(tensor, file)
-        with zipfile.ZipFile(file) as archive:
-            header_offset = archive.getinfo("archive/data/0").header_offset
-        file.seek(header_offset)
-        # A local file header: 30 bytes, the last two fields of which are lengths of what follows.
-        name_length, extra_length = struct.unpack("<26xHH", file.read(30))
-        begin = header_offset + 30 + name_length + extra_length
+        begin = _pt_data(file)
         file.seek(0)
         head = file.read(begin)
         file.seek(begin + prod(shape) * ITEM_BYTES[dtype])
         return Frame(head, file.read())
+
+
+def _pt_data(file: IO[bytes]) -> int:
+    """Where the tensor's bytes begin in the zip archive that a `.pt` file is."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            header_offset = archive.getinfo("archive/data/0").header_offset
+        file.seek(header_offset)
+        # A local file header: 30 bytes, of which the last two fields are lengths of what follows.
+        name_length, extra_length = struct.unpack("<26xHH", file.read(30))
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, struct.error) as error:
+        raise ValueError(f"not an archive of torch.save ({error})") from error
+    return header_offset + 30 + int(name_length) + int(extra_length)

@@ -4,21 +4,29 @@ A shard's index is renamed into place last: that is the commit. Whatever is not 
 run begins is removed and made again.
 """
 
-import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
-from clip_prep_cli.durable import sync_directory, write_atomically
+from clip_prep_cli.contents import Contents, load
+from clip_prep_cli.durable import make_directory, sync_directory, write_atomically
 from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.manifest import FORMAT_VERSION, SetSettings
-from clip_prep_cli.records import Failure, Record, Sample, sample_of
-from clip_prep_cli.shards import Shard, shard_name
-from clip_prep_cli.sources import Roots
+from clip_prep_cli.manifest import (
+    FAILURES,
+    MANIFEST,
+    Era,
+    Manifest,
+    ShardEntry,
+    index_file,
+    now,
+    read_manifest,
+)
+from clip_prep_cli.records import Failure, Record
+from clip_prep_cli.settings import SetSettings
+from clip_prep_cli.shards import FileSum, Shard
+from clip_prep_cli.versions import Change, decisive_changes
 
 _MANIFEST_SECONDS = 10.0
 _OURS = re.compile(
@@ -26,48 +34,32 @@ _OURS = re.compile(
 )
 _FOLDERS = re.compile(r"\d+px|index")
 
-Known = Literal["new", "unchanged", "failed"]
-
-
-class Place(NamedTuple):
-    """Where a sample's live row is, and the source as it was then."""
-
-    shard: int
-    row: int
-    size: int
-    mtime_ns: int
-
 
 class TensorSet:
     """The committed state of a set, in memory and on disk. The caller holds the lock."""
 
-    def __init__(self, directory: Path, settings: SetSettings, *, fresh: bool = False) -> None:
-        """Load what is committed in `directory`, which may be nothing; if `fresh`, ignore it.
-
-        Raises:
-            CannotContinueError: it is a set of other settings, or damaged, or no set at all.
-            OSError: it cannot be read.
-        """
+    def __init__(self, directory: Path, settings: SetSettings, manifest: Manifest | None) -> None:
+        """A new set, or, with its `manifest`, one that is there; see `open_set`."""
         self.directory = directory
         self.settings = settings
-        self.roots = Roots()
-        self.samples: dict[int, int] = {}
-        """Rows per committed shard."""
-        self.live: dict[tuple[int, str], Place] = {}
-        self.failures: dict[tuple[int, str], Failure] = {}
-        self.superseded: dict[int, list[int]] = {}
-        self.generator: Mapping[str, str] = {}
-        self._created = _now()
+        self.contents = Contents()
+        self.generator: Mapping[str, str] = manifest.generator if manifest else {}
+        self.history = list(manifest.history) if manifest else []
+        self.complete = manifest is not None and manifest.complete
+        """Whether the last run got through, for the manifest."""
+        self.retry_from = manifest.retry_from if manifest else None
+        """The first shard of a --retry-failed that is under way or was stopped."""
+        self._created = manifest.created if manifest else now()
         self._manifest_due = 0.0
-        if fresh:
-            return
-        if manifest := read_manifest(directory):
-            self._load(manifest)
-        elif any(path.suffix != ".partial" for path in own_files(directory)):
-            raise CannotContinueError(
-                f"{directory} has files of a set, but no manifest.json.",
-                "Restore the manifest, or take another --out, or --overwrite to start it anew.",
-            )
+        self._roots_written = 0
+        self.concluded = manifest is not None and manifest.failures is not None
+        """Whether the last run on it had come to an end, whichever."""
+
+    def introduce(self, generator: Mapping[str, str]) -> list[Change]:
+        """Say what makes the next shards; in what that differs from what made the last ones."""
+        converted = [era.generator for era in self.history if era.action == "convert"]
+        self.generator = generator
+        return decisive_changes(converted[-1], generator) if converted else []
 
     def disown(self) -> None:
         """Give up the set that is in the directory: without a manifest there is none.
@@ -75,207 +67,181 @@ class TensorSet:
         Raises:
             OSError: it cannot be removed.
         """
-        (self.directory / "manifest.json").unlink(missing_ok=True)
-        (self.directory / "failures.jsonl").unlink(missing_ok=True)
+        (self.directory / MANIFEST).unlink(missing_ok=True)
+        (self.directory / FAILURES).unlink(missing_ok=True)
         sync_directory(self.directory)
 
-    def sweep(self) -> None:
-        """Remove what is not committed: partial files, shards without an index, their failures.
+    def uncommitted(self) -> list[Path]:
+        """What lies in the directory that a run has left which was cut short."""
+        committed = {MANIFEST, FAILURES}
+        for entry in self.contents.shards.values():
+            committed.update(entry.files)
+        files = own_files(self.directory)
+        return [path for path in files if str(path.relative_to(self.directory)) not in committed]
+
+    def begin(self, *, complete: bool = False) -> None:
+        """Remove what is not committed (partial files, shards without an index, their failures).
+
+        `complete` is what the set is until the run concludes.
 
         Raises:
             OSError: a file cannot be removed or written.
         """
-        if (self.directory / "failures.jsonl").exists():
+        self.complete = complete
+        self._remove(self.uncommitted())
+        for folder in own_folders(self.directory):  # of a set of other resolutions, once
+            with suppress(OSError):
+                folder.rmdir()
+        make_directory(self.directory / "index")
+        self._write_manifest()
+        if (self.directory / FAILURES).exists():
             self._write_failures()  # before a shard is made whose number stale lines bear
-        for path in own_files(self.directory):
-            stem = path.name.partition(".")[0]
-            orphan = stem.startswith("shard-") and int(stem[6:]) not in self.samples
-            if path.suffix == ".partial" or orphan:
-                path.unlink()
 
-    @property
-    def next_number(self) -> int:
-        """The number of the next shard."""
-        return max(self.samples, default=-1) + 1
-
-    def knows(self, sample: Sample) -> Known:
-        """Whether the sample is converted already, failed before, or is new or changed."""
-        key = sample.root, sample.path
-        place, failure = self.live.get(key), self.failures.get(key)
-        if failure and (failure.sample.size, failure.sample.mtime_ns) == sample[2:]:
-            return "failed"
-        if place and (place.size, place.mtime_ns) == sample[2:]:
-            return "unchanged"
-        return "new"
-
-    def commit(self, shard: Shard, results: Sequence[Record | Failure]) -> None:
+    def commit(
+        self, shard: Shard, results: Sequence[Record | Failure], action: str = "convert"
+    ) -> None:
         """Seal a shard: its tensors, then the failures, then the index, each durable.
 
         Raises:
             OSError: something cannot be written; the shard is not committed then.
         """
+        self._enter_era(shard.number, action)
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
         records = [result for result in results if isinstance(result, Record)]
-        shard.seal(kept)
-        if self._note_failures(results):
+        files = shard.seal(kept)
+        if self.contents.note(results):
             self._write_failures()
-        index = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records))
-        path = self._index(shard.number)
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, index.encode())
-        self.samples[shard.number] = len(records)
-        for row, record in enumerate(records):
-            self._make_live(record.sample, shard.number, row)
+        index = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
+        name = index_file(shard.number)
+        files[name] = FileSum.of(index)
+        if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
+            self._write_manifest()
+        write_atomically(self.directory / name, index)
+        rows = ((record.sample, 0) for record in records)
+        self.contents.add(ShardEntry(shard.number, len(records), files), rows)
         if time.monotonic() >= self._manifest_due:
-            self.write_manifest(complete=False)
+            self._write_manifest()
 
-    def conclude(self, unplaced: Sequence[Failure], ignored: int, *, complete: bool) -> None:
-        """Write the end of a run down; `unplaced` are failures that belong to no shard.
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Remove shards that have no live row; at least one shard must stay.
+
+        Raises:
+            OSError: a file cannot be written or removed.
+        """
+        files = [name for number in numbers for name in self.contents.shards[number].files]
+        self.contents.drop(numbers)
+        self._write_failures()
+        self._write_manifest()  # before what readers look for is gone
+        self._remove([self.directory / name for name in files])
+
+    def conclude(self, *, complete: bool) -> None:
+        """Write the end of a run down.
 
         Raises:
             OSError: it cannot be written.
         """
-        self._write_failures(unplaced)
-        self.write_manifest(complete=complete, unplaced=len(unplaced), ignored=ignored)
+        if complete:
+            self._drop_empty_end()
+            self.retry_from = None
+        self.complete = complete
+        self._write_manifest(self._write_failures())
 
-    def write_manifest(self, *, complete: bool, unplaced: int = 0, ignored: int = 0) -> None:
-        """Replace `manifest.json` by the present state.
+    def _remove(self, paths: Sequence[Path]) -> None:
+        """Remove files for good: nothing of them may come back after a power cut."""
+        for path in sorted(paths, key=lambda path: path.suffix != ".jsonl"):
+            path.unlink()  # the indexes first: without one there is no shard
+        for folder in {path.parent for path in paths}:
+            sync_directory(folder)
 
-        Raises:
-            OSError: it cannot be written; the old one stays.
-        """
-        content = {
-            "format_version": FORMAT_VERSION,
-            "complete": complete,
-            "created": self._created,
-            "updated": _now(),
-            "generator": dict(self.generator),
-            **self.settings.to_json(),
-            "settings_digest": self.settings.digest(),
-            "roots": list(self.roots.paths),
-            "counts": {
-                "samples": len(self.live),
-                "failures": len(self.failures) + unplaced,
-                "superseded": sum(map(len, self.superseded.values())),
-                "ignored": ignored,
-            },
-            "shards": [self._describe(number) for number in sorted(self.samples)],
-        }
-        text = json.dumps(content, indent=1) + "\n"
-        write_atomically(self.directory / "manifest.json", text.encode())
+    def _enter_era(self, number: int, action: str) -> None:
+        # Of later ones no shard is there: dropped at the end of a run, or never committed.
+        history = [era for era in self.history if era.from_shard < number]
+        if not history or (history[-1].action, history[-1].generator) != (action, self.generator):
+            history.append(Era(number, now(), action, self.generator))
+        if len(history) != len(self.history) or history[-1] != self.history[-1]:
+            self.history = history
+            self._write_manifest()  # before the shard: nothing else says what made it
+
+    def _drop_empty_end(self) -> None:
+        """Without this, each run in which everything fails again would leave an empty shard."""
+        shards = self.contents.shards
+        empty: list[int] = []
+        for number in sorted(shards, reverse=True):
+            if shards[number].samples or len(empty) == len(shards) - 1:
+                break
+            empty.append(number)
+        if empty:
+            self.drop(empty)
+
+    def _write_failures(self) -> FileSum:
+        every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
+        content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
+        write_atomically(self.directory / FAILURES, content)
+        return FileSum.of(content)
+
+    def _write_manifest(self, failures: FileSum | None = None) -> None:
+        shards = self.contents.shards
+        manifest = Manifest(
+            settings=self.settings,
+            created=self._created,
+            updated=now(),
+            complete=self.complete,
+            generator=self.generator,
+            history=self.history,
+            roots=self.contents.roots.paths,
+            counts=self.contents.counts(),
+            shards=[shards[number] for number in sorted(shards)],
+            retry_from=self.retry_from,
+            failures=failures,
+        )
+        manifest.write(self.directory)
+        self._roots_written = len(manifest.roots)
         self._manifest_due = time.monotonic() + _MANIFEST_SECONDS
 
-    def _write_failures(self, unplaced: Sequence[Failure] = ()) -> None:
-        every = [*sorted(self.failures.values()), *sorted(unplaced)]
-        content = "".join(f"{failure.to_json()}\n" for failure in every)
-        write_atomically(self.directory / "failures.jsonl", content.encode())
 
-    def _describe(self, number: int) -> dict[str, Any]:
-        rows = self.samples[number]
-        files = {layout.file(number): layout.file_bytes(rows) for layout in self.settings.layouts}
-        index = self._index(number)
-        files[f"index/{index.name}"] = index.stat().st_size
-        superseded = self.superseded.get(number, [])
-        return {
-            "name": shard_name(number),
-            "samples": rows,
-            "superseded_rows": sorted(superseded),
-            "files": files,
-        }
-
-    def _index(self, number: int) -> Path:
-        return self.directory / "index" / f"{shard_name(number)}.jsonl"
-
-    def _note_failures(self, results: Sequence[Record | Failure]) -> bool:
-        changed = False
-        for result in results:
-            key = result.sample.root, result.sample.path
-            if isinstance(result, Failure):
-                self.failures[key] = result
-                changed = True
-            elif self.failures.pop(key, None):
-                changed = True
-        return changed
-
-    def _make_live(self, sample: Sample, number: int, row: int) -> None:
-        key = sample.root, sample.path
-        if old := self.live.get(key):
-            self.superseded.setdefault(old.shard, []).append(old.row)
-        self.live[key] = Place(number, row, sample.size, sample.mtime_ns)
-
-    def _load(self, manifest: Mapping[str, Any]) -> None:
-        with _reading(self.directory / "manifest.json"):
-            there = SetSettings.from_json(manifest)
-            self._created = manifest["created"]
-            self.generator = manifest["generator"]
-            self.roots = Roots(manifest["roots"])
-        if differences := self.settings.differences(there):
-            raise CannotContinueError(
-                f"{self.directory} holds a set with other settings; asked for:",
-                "Use the set's settings, or another --out, or --overwrite to start it anew.",
-                tuple(differences),
-            )
-        for path in sorted(self.directory.glob("index/shard-*.jsonl")):
-            with _reading(path):
-                self._load_index(path)
-        with _reading(self.directory / "failures.jsonl") as path:
-            self._load_failures(path)
-
-    def _load_index(self, path: Path) -> None:
-        number = int(path.stem.partition("-")[2])
-        lines = path.read_text().splitlines()
-        for row, line in enumerate(lines):
-            self._make_live(sample_of(json.loads(line)), number, row)
-        self.samples[number] = len(lines)
-
-    def _load_failures(self, path: Path) -> None:
-        lines = path.read_text().splitlines() if path.exists() else []
-        for failure in map(Failure.from_json, lines):
-            # The others come from shards that were never committed, or will be met again.
-            if failure.shard in self.samples:
-                self.failures[failure.sample.root, failure.sample.path] = failure
-
-
-def read_manifest(directory: Path) -> dict[str, Any] | None:
-    """The manifest of the set in `directory`, or None if there is none.
+def open_set(
+    directory: Path, settings: SetSettings | None = None, *, checksums: bool = False
+) -> TensorSet:
+    """The set in `directory`, or, if there is nothing and `settings` are given, a new one.
 
     Raises:
-        CannotContinueError: it is damaged, or of a format version that is not known.
+        CannotContinueError: it is a set of other settings, or damaged, or no set at all.
         OSError: it cannot be read.
     """
-    with _reading(directory / "manifest.json") as path:
-        if not path.exists():
-            return None
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-        version = manifest["format_version"]
-    if version != FORMAT_VERSION:
+    manifest = read_manifest(directory)
+    if manifest is None:
+        if settings is None or any(path.suffix != ".partial" for path in own_files(directory)):
+            raise CannotContinueError(
+                f"{directory} has no {MANIFEST}, so it is no set of clip-prep.",
+                "Check the path; a set that lost its manifest needs it back, or --overwrite.",
+            )
+        return TensorSet(directory, settings, None)
+    if settings and (differences := settings.differences(manifest.settings)):
         raise CannotContinueError(
-            f"{directory} is a set of format version {version}; this clip-prep knows "
-            f"{FORMAT_VERSION}.",
-            "Use the clip-prep that made it, or another --out.",
+            f"{directory} holds a set with other settings; asked for:",
+            "Use the set's settings, or another --out, or --overwrite to start it anew.",
+            tuple(differences),
         )
-    return manifest
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Path]:
-    try:
-        yield path
-    except (ValueError, KeyError, TypeError) as error:
-        raise CannotContinueError(
-            f"{path} is damaged, or not from clip-prep ({type(error).__name__}: {error}).",
-            "Restore it, or take another --out, or --overwrite to start the set anew.",
-        ) from error
+    tensors = TensorSet(directory, manifest.settings, manifest)
+    tensors.contents = load(directory, manifest, checksums=checksums)
+    return tensors
 
 
 def own_files(directory: Path) -> list[Path]:
     """The files in `directory` that clip-prep made, by their names and places."""
     if not directory.is_dir():
         return []
+    found = [directory, *own_folders(directory)]
+    return [path for folder in found for path in folder.iterdir() if is_own(path, directory)]
+
+
+def own_folders(directory: Path) -> list[Path]:
+    """The folders in `directory` that bear a name of clip-prep's."""
     folders = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]
-    found = [directory, *(folder for folder in folders if _FOLDERS.fullmatch(folder.name))]
-    return [path for folder in found for path in folder.iterdir() if _OURS.fullmatch(path.name)]
+    return [folder for folder in folders if _FOLDERS.fullmatch(folder.name)]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def is_own(path: Path, directory: Path) -> bool:
+    """Whether what lies in `directory`, or in a folder of it, bears a name of clip-prep's."""
+    inside = path.parent == directory or _FOLDERS.fullmatch(path.parent.name)
+    return bool(inside and _OURS.fullmatch(path.name))

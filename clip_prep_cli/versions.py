@@ -1,8 +1,30 @@
 """The versions that decide over the pixels, and the rest of a set's provenance."""
 
 import platform
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from clip_prep_cli import __version__
+from clip_prep_cli.version import __version__
+
+_DECISIVE = ("pillow", "libjpeg-turbo", "simplejpeg")
+"""Those of which another version may decode or resize to other pixels."""
+
+
+class Change(NamedTuple):
+    """Something of which a set's earlier rows were made with another version."""
+
+    name: str
+    before: str
+    now: str
+
+
+def decisive_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
+    """What may give other pixels now than before; nothing if either is unknown."""
+    return [
+        Change(name, before[name], now[name])
+        for name in _DECISIVE
+        if name in before and name in now and before[name] != now[name]
+    ]
 
 
 def package_versions() -> dict[str, str]:

@@ -242,7 +242,9 @@ def tree_digest(directory: Path) -> dict[str, str]:
         content = path.read_bytes()
         if path.name == "manifest.json":
             manifest = json.loads(content)
-            del manifest["created"], manifest["updated"]
+            del manifest["created"], manifest["updated"], manifest["xxh128"]
+            for era in manifest["history"]:
+                del era["since"]
             content = json.dumps(manifest).encode()
         digests[str(path.relative_to(directory))] = hashlib.sha256(content).hexdigest()
     return digests

@@ -5,15 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from clip_prep_cli.display import printable, progress_line, result, size_text, summary
+from clip_prep_cli.display import progress_line, result, summary
 from clip_prep_cli.job import Job
-from clip_prep_cli.manifest import SetSettings
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.run import Report
 from clip_prep_cli.scan import Tally
+from clip_prep_cli.settings import SetSettings
 
 
 def failures(count: int) -> tuple[Failure, ...]:
@@ -28,11 +26,12 @@ def failures(count: int) -> tuple[Failure, ...]:
 def report(tmp_path: Path) -> Report:
     """A run that went well."""
     return Report(
-        job=Job((), tmp_path / "out", SetSettings((224, 336)), workers=1),
+        job=Job((__file__,), tmp_path / "out", SetSettings((224, 336)), workers=1),
         tally=Tally(planned=2000, converted=2000, scanned=True),
         ignored={},
         roots=("/photos",),
         failures=(),
+        pruned=0,
         shards=2,
         seconds=10.0,
         complete=True,
@@ -106,20 +105,6 @@ def test_file_names_cannot_play_tricks_on_the_terminal(report: Report) -> None:
     assert r"1 .\x07" in text
 
 
-@given(st.text(st.characters(codec=None)))
-def test_printable_is_printable(text: str) -> None:
-    """Whatever a name holds, the result can be encoded and shows as one line."""
-    shown = printable(text)
-    assert shown.isprintable()
-    assert len(shown.encode().splitlines()) <= 1
-
-
-@given(st.text().filter(str.isprintable))
-def test_printable_leaves_plain_names_alone(text: str) -> None:
-    """Umlauts and emoji are fine."""
-    assert printable(text) == text
-
-
 def test_result_is_json(report: Report) -> None:
     """Everything that a program wants, failures with the directory they are under."""
     failed = replace(report, failures=failures(1), ignored={".txt": 1})
@@ -155,32 +140,3 @@ def test_progress_line(tally: Tally, line: str) -> None:
 def test_progress_at_the_very_beginning() -> None:
     """No time has passed: no division by it."""
     assert progress_line(Tally(5, 0, 0, scanned=True), 0.0) == "0 of 5 images, 0/s, 0 failed"
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1 kB"),
-        (602_112, "602 kB"),
-        (1_234_567, "1.23 MB"),
-        (3_913_728_000, "3.91 GB"),
-        (2_500_000_000_000, "2.5 TB"),
-        (3_200_000_000_000_000, "3,200.0 TB"),
-    ],
-)
-def test_size_text(count: int, text: str) -> None:
-    """Powers of 1000, three digits."""
-    assert size_text(count) == text
-
-
-@given(st.integers(0, 10**16))
-def test_size_text_is_never_scientific(count: int) -> None:
-    """No size is shown as 1e+03 of something."""
-    assert "e+" not in size_text(count)
-
-
-def test_size_text_just_below_a_unit() -> None:
-    """What rounds to 1000 of a unit is 1 of the next, or 1000, but readable."""
-    assert size_text(999_999) in ("1 MB", "1000 kB", "1,000 kB")

@@ -1,16 +1,14 @@
 """Writing that leaves whole files or none, and what a full disk means."""
 
 import errno
-import json
 import os
 import resource
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command import album, check_whole, convert, customized, read_manifest, tree_digest
+from command import album, convert, customized, read_manifest
 
 from clip_prep_cli.durable import pwrite_all, reserve, storage_error, write_atomically
 
@@ -77,7 +75,7 @@ def test_reserve(tmp_path: Path) -> None:
     ("number", "words"),
     [
         (errno.ENOSPC, "No space left"),
-        (errno.EDQUOT, "No space left"),
+        (errno.EDQUOT, "Over the disk quota"),
         (errno.EFBIG, "ulimit -f"),
         (errno.EROFS, "Read-only file system"),
     ],
@@ -100,58 +98,3 @@ def test_a_shard_over_the_file_size_limit(tmp_path: Path) -> None:
     assert not list(out.rglob("*.partial"))
     assert not read_manifest(out)["complete"]
     convert(source, out, *OPTIONS)
-
-
-@contextmanager
-def small_disk(directory: Path, size: int) -> Iterator[None]:
-    """Mount a file system of `size` bytes."""
-    directory.mkdir()
-    if not mounted("mount", "-t", "tmpfs", "-o", f"size={size}", "clip-prep-test", str(directory)):
-        pytest.skip("this user may not mount a file system")
-    try:
-        yield
-    finally:
-        assert mounted("umount", str(directory))
-
-
-def mounted(*command: str) -> bool:
-    """Whether a mount command succeeds."""
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A directory of 16 images, and the set of it."""
-    source = album(tmp_path_factory.mktemp("expected") / "in", 16)
-    convert(source, source.parent / "out", *OPTIONS)
-    return source, source.parent / "out"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-@pytest.mark.parametrize(
-    ("pages", "sealed", "words"),
-    [
-        (1, 0, "0 bytes are free.\n"),  # the lock fits, the manifest does not
-        (3, 0, "4,096 bytes are free, the next shard needs 606,208 (602,112 are missing).\n"),
-        (150, 0, "bytes are free"),  # the shard fits, its index does not
-        (500, 3, "the next shard needs 606,208"),
-    ],
-)
-def test_full_disk(
-    pages: int, sealed: int, words: str, expected: tuple[Path, Path], tmp_path: Path
-) -> None:
-    """A full disk ends the run with the reason; with more room the same command finishes."""
-    source, whole = expected
-    out = tmp_path / "disk" / "out"
-    with small_disk(tmp_path / "disk", pages * 4096):
-        done = convert(source, out, *OPTIONS, "--json", status=1)
-        assert f"No space left on the file system of {out}" in done.stderr
-        assert words in done.stderr
-        assert not done.stdout
-        assert not list(out.rglob("*.partial"))
-        check_whole(out)
-        assert len(list(out.glob("index/*"))) == sealed
-        assert mounted("mount", "-o", "remount,size=8m", str(tmp_path / "disk"))
-        result = json.loads(convert(source, out, *OPTIONS, "--json").stdout)
-        assert result["unchanged"] == 4 * sealed
-        assert tree_digest(out) == tree_digest(whole)

@@ -6,7 +6,7 @@ import pytest
 
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.job import Job
-from clip_prep_cli.manifest import SetSettings
+from clip_prep_cli.settings import SetSettings
 
 SETTINGS = SetSettings((224,))
 

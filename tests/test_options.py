@@ -6,7 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clip_prep_cli.options import FailureLimit, FailureLimitType, ModelName, convert_options
+from clip_prep_cli.convert_options import convert_options
+from clip_prep_cli.params import FailureLimit, FailureLimitType, ModelName
 from clip_prep_cli.pixels.models import MODELS
 
 NEEDED = ["images", "-m", "RN50", "-o", "out"]
@@ -34,7 +35,7 @@ def test_defaults() -> None:
         "inputs": "('images',)",
         "models": "('RN50',)",
         "out": "out",
-        "format_": "npy",
+        "format": "npy",
         "dtype": "float32",
         "shard_size": "1024",
         "exif": "ignore",
@@ -45,9 +46,9 @@ def test_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("missing", ["inputs", "models", "out"])
+@pytest.mark.parametrize("missing", ["models", "out"])
 def test_what_is_needed(missing: str) -> None:
-    """Inputs, a model and an output must be named."""
+    """A model and an output must be named."""
     given = {"inputs": ["images"], "models": ["-m", "RN50"], "out": ["-o", "out"]}
     rest = [word for name, words in given.items() if name != missing for word in words]
     with pytest.raises(click.UsageError, match="Missing"):
@@ -143,6 +144,8 @@ def test_limits_are_exceeded_only_above(
         ("--shard-size", "16777217"),
         ("-j", "0"),
         ("--timeout", "0"),
+        ("--timeout", "nan"),
+        ("--timeout", "-inf"),
         ("--max-pixels", "0"),
         ("--dtype", "float64"),
         ("--format", "npz"),
@@ -161,7 +164,7 @@ def test_values_out_of_range_are_refused(wrong: tuple[str, str]) -> None:
         ("CLIP_PREP_MODEL", "RN50x4 all", "models", ("RN50x4", "all")),
         ("CLIP_PREP_SHARD_SIZE", "7", "shard_size", 7),
         ("CLIP_PREP_WORKERS", "3", "workers", 3),
-        ("CLIP_PREP_FORMAT", "pt", "format_", "pt"),
+        ("CLIP_PREP_FORMAT", "pt", "format", "pt"),
         ("CLIP_PREP_MAX_FAILURES", "5%", "max_failures", FailureLimit(5, percent=True)),
         ("CLIP_PREP_FAIL_FAST", "1", "fail_fast", True),
         ("CLIP_PREP_JSON", "1", "as_json", True),

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clip_prep_cli.records import Failure, Sample
-from clip_prep_cli.sources import Roots, Selection, Source
-
-PARTS = st.sampled_from(["a", "b", "ab", "c.d"])
-DIRECTORIES = st.lists(PARTS, max_size=4).map(lambda parts: "/" + "/".join(parts))
+from clip_prep_cli.roots import Roots
+from clip_prep_cli.sources import Inputs, Selection, Source
 
 
 def plant(root: Path, *files: str) -> Path:
@@ -27,7 +23,7 @@ def plant(root: Path, *files: str) -> Path:
 def source(*inputs: Path, **selection: object) -> Source:
     """The source of these inputs."""
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    return Source([str(path) for path in inputs], chosen, Roots())
+    return Source(Inputs([str(path) for path in inputs]), chosen, Roots())
 
 
 def paths(found: Source) -> list[str]:
@@ -215,26 +211,3 @@ def test_a_named_file_that_is_gone_is_a_failure(tmp_path: Path) -> None:
     (failure,) = source(tmp_path / "gone.png")
     assert isinstance(failure, Failure)
     assert (failure.sample.path, failure.reason) == ("gone.png", "unreadable")
-
-
-@given(st.lists(DIRECTORIES, min_size=1), DIRECTORIES)
-def test_a_root_and_the_path_below_it_make_the_path(directories: list[str], below: str) -> None:
-    """`locate` finds the innermost root; joined with the rest it is the path again."""
-    roots = Roots()
-    for directory in directories:
-        roots.add(directory)
-    path = os.path.join(directories[0], below.lstrip("/"), "x.png")
-    number, rest = roots.locate(path)
-    assert os.path.join(roots.paths[number], rest) == path
-    holding = [r for r in roots.paths if path.startswith(r.rstrip("/") + "/")]
-    assert roots.paths[number] == max(holding, key=len)
-
-
-def test_roots_know_what_they_do_not_hold() -> None:
-    """A folder whose name begins like a root's is not in it."""
-    roots = Roots(["/data/cats"])
-    with pytest.raises(KeyError):
-        roots.locate("/data/cats2/1.png")
-    roots.add("/data/cats/small")
-    roots.add("/data/cats2")
-    assert roots.paths == ("/data/cats", "/data/cats2")

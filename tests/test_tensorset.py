@@ -2,9 +2,12 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xxhash
 from command import (
     album,
     check_whole,
@@ -14,12 +17,17 @@ from command import (
     paint,
     paths,
     read_index,
+    read_lines,
     read_manifest,
     rows,
     started,
     tree_digest,
     wait_until,
 )
+from sets import faults
+
+from clip_prep_cli.manifest import index_file
+from clip_prep_cli.manifest import read_manifest as read_manifest_object
 
 OPTIONS = ("--shard-size", "4")
 
@@ -149,12 +157,22 @@ def test_another_input(source: Path, out: Path, tmp_path: Path) -> None:
 def test_what_is_not_committed_is_swept(source: Path, out: Path) -> None:
     """Partial files and shards without an index are removed; the shards are made again."""
     before = tree_digest(out)
-    (out / "index" / "shard-000001.jsonl").unlink()
+    uncommit(out, {1})
     for name in ("224px/shard-000001.npy.77.partial", "224px/shard-000009.npy"):
         (out / name).write_text("torn")
     (out / "manifest.json.77.partial").write_text("{")
     assert counts(source, out, status=3) == (3, 3, 0, 1)
     assert tree_digest(out) == before
+
+
+def uncommit(out: Path, numbers: set[int]) -> None:
+    """Leave a set as if a run had been killed before it committed these shards."""
+    manifest = read_manifest_object(out)
+    assert manifest
+    shards = tuple(entry for entry in manifest.shards if entry.number not in numbers)
+    replace(manifest, complete=False, failures=None, shards=shards).write(out)
+    for number in numbers:
+        (out / index_file(number)).unlink()
 
 
 @pytest.mark.parametrize("before", ["overwritten", "not committed"])
@@ -165,8 +183,7 @@ def test_stale_failures(before: str, source: Path, out: Path, tmp_path: Path) ->
     options = [*OPTIONS, "--overwrite"]
     if before == "not committed":  # as if killed between the failures and the index
         options = [*OPTIONS]
-        for index in out.glob("index/*"):
-            index.unlink()
+        uncommit(out, {0, 1})
     env = hooked(tmp_path / "hook")
     with started(tmp_path / "log", source, out, *options, env=env) as run:
         wait_until(lambda: read_paths(out) == ["0000.png", "0001.png", "0002.png", "0003.jpg"])
@@ -187,6 +204,12 @@ def read_paths(out: Path) -> list[str]:
         return []
 
 
+def signed(manifest: dict[str, Any]) -> str:
+    """The file of a manifest, with its checksum as the schema describes it."""
+    body = json.dumps({k: v for k, v in manifest.items() if k != "xxh128"}, indent=1)[:-2]
+    return f'{body},\n "xxh128": "{xxhash.xxh3_128_hexdigest(body.encode())}"\n}}\n'
+
+
 def test_manifests_that_cannot_be_used(source: Path, out: Path) -> None:
     """Without its manifest, or with one that is damaged or of the future, a set is left alone."""
     manifest = read_manifest(out)
@@ -194,8 +217,9 @@ def test_manifests_that_cannot_be_used(source: Path, out: Path) -> None:
         ("{", "damaged"),
         ("[]", "damaged"),
         ("{}", "damaged"),
-        (json.dumps({**manifest, "format_version": 2}), "format version 2"),
-        (json.dumps({**manifest, "tensors": {}}), "damaged"),
+        (signed({**manifest, "format_version": 2}), "format version 2"),
+        (signed({**manifest, "tensors": {}}), "damaged"),
+        (json.dumps(manifest, indent=2), "its checksum is not that of its content"),
     ):
         (out / "manifest.json").write_text(content)
         assert words in convert(source, out, *OPTIONS, status=1).stderr
@@ -212,3 +236,39 @@ def test_damaged_lines(name: str, source: Path, out: Path) -> None:
     """A torn index or list of failures ends the run with its name, and no traceback."""
     os.truncate(out / name, (out / name).stat().st_size - 20)
     assert name in convert(source, out, *OPTIONS, status=1).stderr
+
+
+def test_shards_without_rows(tmp_path: Path) -> None:
+    """A run in which all retried images fail again leaves no shard; a set has one at least."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number in range(5):
+        (source / f"{number}.png").touch()
+    assert counts(source, out, status=3) == (0, 0, 5, 0)
+    assert [shard["samples"] for shard in read_manifest(out)["shards"]] == [0]
+    paint(source / "a.png")
+    assert counts(source, out, status=3) == (1, 0, 0, 5)
+    before = tree_digest(out)
+    for _ in range(2):
+        done = convert(source, out, *OPTIONS, "--retry-failed", "--json", status=3)
+        result = json.loads(done.stdout)
+        assert (result["failed"], result["shards"]) == (5, 0)
+    lines = [line.pop("shard") for line in read_lines(out / "failures.jsonl")]
+    assert lines == [1] * 5
+    after = tree_digest(out)
+    del before["failures.jsonl"], after["failures.jsonl"]
+    assert after.keys() == before.keys()
+    assert not faults(out)
+
+
+def test_shards_without_rows_of_two_runs(tmp_path: Path) -> None:
+    """Empty shards that an interrupted run left at the end go with those of the next."""
+    source, out = album(tmp_path / "in", 1), tmp_path / "out"
+    for number in range(1, 9):
+        (source / f"{number}.png").touch()
+    options = ("--shard-size", "1", "--json")
+    convert(source, out, *options, "--fail-fast", "-j", "1", status=3)
+    result = json.loads(convert(source, out, *options, status=3).stdout)
+    assert [shard["samples"] for shard in read_manifest(out)["shards"]] == [1]
+    assert result["shards"] == 0
+    assert len(failed(out)) == 8

@@ -42,6 +42,29 @@ def normalize(pixels: NDArray[np.uint8], table: NDArray[Any], out: NDArray[Any])
         np.take(table[channel], pixels[..., channel], out=out[channel], mode="clip")
 
 
+def denormalize(row: NDArray[Any], dtype: str) -> NDArray[np.uint8]:
+    """The pixels [n, n, 3] that `normalize` made `row` [3, n, n] of.
+
+    In bfloat16 a few pairs of neighbouring bytes have one value; of these it is the lower byte.
+
+    Raises:
+        KeyError: `dtype` is not in `ITEM_DTYPE`.
+    """
+    table, values = _as_float32(lookup_table(dtype), dtype), _as_float32(row, dtype)
+    pixels = np.empty((*row.shape[1:], 3), np.uint8)
+    for channel in range(3):
+        # A value belongs to the entry that is nearest: it lies between two midpoints.
+        midpoints = (table[channel, 1:] + table[channel, :-1]) / 2
+        pixels[..., channel] = np.searchsorted(midpoints, values[channel])
+    return pixels
+
+
+def _as_float32(values: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+    if dtype == "bfloat16":  # its bits are the upper half of a float32's
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
+
+
 def _bfloat16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     """The upper half of each float32, rounded half to even, as `Tensor.bfloat16()` does."""
     bits = values.view(np.uint32)

@@ -13,12 +13,17 @@ from clip_prep_cli.pixels.resize import resize_crop
 _ALIKE_BEFORE_AND_AFTER = ("RGB", "L")
 """Modes that may be converted to RGB before the resize: it treats all their bands alike."""
 
+_WORTH_AN_ARRAY = 1 << 24
+"""Pixels up to which a copy as an array costs less than the kernel saves; above, it is memory."""
+
 
 def as_pixels(image: Image.Image) -> Image.Image | NDArray[np.uint8]:
-    """`image` as RGB pixels [h, w, 3], if the reference gives the same from those."""
-    if image.mode not in _ALIKE_BEFORE_AND_AFTER:
+    """`image`, decoded: as RGB pixels [h, w, 3] if the reference gives the same from those."""
+    image.load()
+    alike = image.mode in _ALIKE_BEFORE_AND_AFTER
+    if not alike or image.width * image.height > _WORTH_AN_ARRAY:
         return image
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def preprocess(

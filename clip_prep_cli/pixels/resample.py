@@ -72,11 +72,18 @@ def _resample(pixels: NDArray[Any], target: Geometry) -> NDArray[Any]:
     ]
     if vertical_first((width, height), (target.width, target.height)):
         passes.reverse()
+    pending = []
     for axis, in_size, out_size, first in passes:
         if in_size == out_size:  # Pillow skips such a pass instead of multiplying by one
             pixels = pixels.take(range(first, first + target.n_px), axis)
-        else:
-            pixels = _resample_axis(pixels, axis, _taps(in_size, out_size, first, target.n_px))
+            continue
+        taps = _taps(in_size, out_size, first, target.n_px)
+        begin, end = taps[0].start, max(tap.start + len(tap.weights) for tap in taps)
+        # The other pass must not be made of what this one does not look at.
+        pixels = pixels[:, begin:end] if axis else pixels[begin:end]
+        pending.append((axis, [Taps(tap.start - begin, tap.weights) for tap in taps]))
+    for axis, taps in pending:
+        pixels = _resample_axis(pixels, axis, taps)
     return pixels
 
 
@@ -158,6 +165,7 @@ def _nearest_indices(in_size: int, out_size: int, first: int, count: int) -> NDA
         steps = np.full(min(end - done, 1 << 16) + 1, scale)
         steps[0] = position
         positions = np.add.accumulate(steps)
-        kept.append(positions[max(first - done, 0) : -1])
+        if done + len(positions) > first + 1:  # an empty slice would keep its array alive
+            kept.append(positions[max(first - done, 0) : -1])
         position, done = positions[-1], done + len(positions) - 1
     return np.concatenate(kept).astype(np.int64)

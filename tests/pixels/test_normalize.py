@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle import DTYPES, encoded
 
 from clip_prep_cli.pixels import normalize as module
-from clip_prep_cli.pixels.normalize import lookup_table, normalize
+from clip_prep_cli.pixels.normalize import denormalize, lookup_table, normalize
 
 EVERY_BYTE = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
 
@@ -66,3 +66,17 @@ def test_normalize_looks_pixels_up_channel_by_channel(dtype: str) -> None:
     out = np.empty((3, 31, 31), table.dtype)
     normalize(pixels, table, out)
     assert out.tobytes() == encoded(pixels, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_denormalize_gives_the_pixels_back(dtype: str) -> None:
+    """Every byte in every channel; in bfloat16 another of the same value may come back."""
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    table = lookup_table(dtype)
+    row, again = np.empty((3, 16, 16), table.dtype), np.empty((3, 16, 16), table.dtype)
+    normalize(pixels, table, row)
+    back = denormalize(row, dtype)
+    normalize(back, table, again)
+    assert again.tobytes() == row.tobytes()
+    differences = np.abs(back.astype(int) - pixels)
+    assert differences.max() <= (1 if dtype == "bfloat16" else 0)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from clip_prep_cli.manifest import SetSettings
+from clip_prep_cli.manifest import Counts, Manifest
+from clip_prep_cli.settings import SetSettings
 
 BASE = SetSettings((224, 336))
 OTHERS = (
@@ -33,18 +34,23 @@ def schema() -> dict[str, Any]:
 
 def manifest_of(settings: SetSettings) -> dict[str, Any]:
     """The smallest manifest of a set."""
-    return {
-        "format_version": 1,
-        "complete": False,
-        "created": "2026-01-02T03:04:05+00:00",
-        "updated": "2026-01-02T03:04:05+00:00",
-        "generator": {"clip-prep": "1", "python": "3", "platform": "Linux"},
-        **settings.to_json(),
-        "settings_digest": settings.digest(),
-        "roots": ["/pictures"],
-        "counts": {"samples": 0, "failures": 0, "superseded": 0, "ignored": 0},
-        "shards": [],
-    }
+    time = "2026-01-02T03:04:05+00:00"
+    generator = {"clip-prep": "1", "python": "3", "platform": "Linux"}
+    manifest = Manifest(
+        settings=settings,
+        created=time,
+        updated=time,
+        complete=False,
+        generator=generator,
+        history=(),
+        roots=("/pictures",),
+        counts=Counts(),
+        shards=(),
+        retry_from=None,
+        failures=None,
+    )
+    content: dict[str, Any] = json.loads(manifest.to_bytes())
+    return content
 
 
 def is_valid(manifest: dict[str, Any], schema: dict[str, Any]) -> bool:

@@ -1,0 +1,107 @@
+"""The package from Python: one image to an array, and the whole job of the command."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clip_prep_cli.decode import Decoder, reason_of
+from clip_prep_cli.display import versions_warning
+from clip_prep_cli.errors import ImageError, UsageError
+from clip_prep_cli.execute import Watch
+from clip_prep_cli.job import ConvertOptions, make_job
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
+from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.pixels.native import best_kernel
+from clip_prep_cli.pixels.normalize import lookup_table
+from clip_prep_cli.pixels.pipeline import as_pixels
+from clip_prep_cli.pixels.pipeline import preprocess as fill
+from clip_prep_cli.run import Report, run
+from clip_prep_cli.run import dry_run as list_only
+from clip_prep_cli.scan import Tally
+from clip_prep_cli.versions import Change
+
+_DTYPES = ("float32", "float16", "uint8")
+
+
+def preprocess(
+    image: Image.Image | str | os.PathLike[str] | bytes,
+    model: str = "ViT-B/32",
+    dtype: str = "float32",
+) -> NDArray[Any]:
+    """The CLIP input tensor of one image: the same bits as in a shard.
+
+    Args:
+        image: A Pillow image, or the path or the bytes of an image file.
+        model: One of OpenAI's names; see `clip_prep_cli.pixels.models.MODELS`.
+        dtype: `float32`, `float16`, or `uint8` for the cropped pixels, not normalized.
+
+    Returns:
+        [3, n_px, n_px] of `dtype`.
+
+    Raises:
+        UsageError: there is no such model or dtype.
+        ImageError: the image cannot be converted.
+        OSError: the file cannot be read.
+    """
+    if model not in MODELS:
+        raise UsageError(f"{model!r} is not a model.", f"The models are {', '.join(MODELS)}.")
+    if dtype not in _DTYPES:
+        raise UsageError(f"dtype is {dtype!r}.", f"It can be {', '.join(_DTYPES)}.")
+    name = "image" if isinstance(image, bytes | Image.Image) else os.fspath(image)
+    if not isinstance(image, bytes | Image.Image):
+        image = Path(image).read_bytes()
+    table = lookup_table(dtype)
+    out = np.empty((3, MODELS[model], MODELS[model]), table.dtype)
+    try:
+        if isinstance(image, bytes):
+            pixels = Decoder(DEFAULT_MAX_PIXELS).decode(memoryview(image)).pixels
+        else:
+            pixels = as_pixels(image)
+        fill(pixels, MODELS[model], table, out, best_kernel())
+    # Decoders raise whatever they like; see the boundary in `worker`.
+    except Exception as error:
+        raise ImageError(name, *reason_of(error)) from error
+    return out
+
+
+def convert(
+    inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    model: str | Iterable[str],
+    out: str | os.PathLike[str],
+    *,
+    on_progress: Callable[[Tally], None] = lambda _: None,
+    dry_run: bool = False,
+    **options: Unpack[ConvertOptions],
+) -> Report:
+    """What `clip-prep convert` does, with the same options; several calls may follow each other.
+
+    Args:
+        inputs: Directories and image files.
+        model: A model's name, several, or `all`.
+        out: Where the tensors go.
+        on_progress: Called in this thread, a few times a second, with how far the run is. What it
+            raises ends the run, as Ctrl-C does: in order, with what is sealed kept.
+        dry_run: Change nothing, and report what would be done.
+        **options: As on the command line.
+
+    Raises:
+        UsageError: the options contradict each other or what is on disk.
+        BusyError: another run writes to the output.
+        CannotContinueError: no images, no space, a set with other settings, ...
+    """
+    several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    models = [model] if isinstance(model, str) else model
+    job = make_job(several, models, out, options)
+    if dry_run:
+        return list_only(job)
+    return run(job, Watch(on_progress, _warn))
+
+
+def _warn(changes: Sequence[Change]) -> None:
+    warnings.warn(versions_warning(changes), stacklevel=2)

@@ -1,0 +1,173 @@
+"""The options of `clip-prep convert`, by task, and the job that they describe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.options import JSON, QUIET, WORKERS, all_of, choice, option
+from clip_prep_cli.params import FailureLimitType, ModelName, Seconds
+
+if TYPE_CHECKING:
+    from clip_prep_cli.job import Job
+
+EPILOG = """\b
+Examples:
+  clip-prep convert photos -m ViT-L/14@336px -o tensors
+  find photos -name '*.jpg' -print0 |
+      clip-prep convert --files-from - -0 -m all -o tensors
+
+Each option is also an environment variable: --shard-size is CLIP_PREP_SHARD_SIZE. Exit status: 0
+done; 1 cannot go on; 2 wrong usage; 3 too many images failed; 75 another run holds DIR; 130 or 143
+stopped by a signal, what was sealed is kept.
+"""
+
+_SOURCES = "What to convert"
+_TARGET = "Into what"
+_IMAGES = "How images are treated"
+_AGAIN = "When run again"
+_FAILING = "When images fail"
+_RUN = "The run"
+
+_CONVERT = (
+    click.argument("inputs", nargs=-1, type=click.Path(readable=False), metavar="INPUT..."),
+    option(
+        "--files-from",
+        section=_SOURCES,
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help="Read further inputs from a file, or `-`, one a line.",
+    ),
+    option(
+        *("-0", "--null"),
+        section=_SOURCES,
+        is_flag=True,
+        help="A zero byte ends each of them (find -print0).",
+    ),
+    option(
+        "--include",
+        section=_SOURCES,
+        multiple=True,
+        metavar="GLOB",
+        help="Only files that match, as in .gitignore; repeatable.",
+    ),
+    option(
+        "--exclude",
+        section=_SOURCES,
+        multiple=True,
+        metavar="GLOB",
+        help="No files or folders that match; repeatable.",
+    ),
+    option(
+        *("-L", "--follow-links"),
+        section=_SOURCES,
+        is_flag=True,
+        help="Follow symbolic links below the inputs.",
+    ),
+    option("--hidden", section=_SOURCES, is_flag=True, help="Take what begins with a dot as well."),
+    option(
+        *("-m", "--model", "models"),
+        section=_TARGET,
+        multiple=True,
+        required=True,
+        type=ModelName(),
+        metavar="NAME",
+        help="For which model, or `all`; repeatable.",
+    ),
+    option(
+        *("-o", "--out"),
+        section=_TARGET,
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Where the tensors go.",
+    ),
+    option(
+        "--format",
+        section=_TARGET,
+        **choice("npy", "pt"),
+        help="pt: for torch.load.",
+    ),
+    option(
+        "--dtype",
+        section=_TARGET,
+        **choice("float32", "float16", "bfloat16", "uint8"),
+        metavar="DTYPE",
+        help="Or float16, bfloat16 (pt only), uint8 (pixels, not normalized).",
+    ),
+    option(
+        "--shard-size",
+        section=_TARGET,
+        type=click.IntRange(1, 1 << 24),
+        default=1024,
+        metavar="N",
+        help="Images per shard.  [default: 1024]",
+    ),
+    option("--overwrite", section=_TARGET, is_flag=True, help="Start the set in DIR anew."),
+    option(
+        "--exif",
+        section=_IMAGES,
+        **choice("ignore", "apply"),
+        help="apply: upright first; the reference does not.",
+    ),
+    option(
+        "--max-pixels",
+        section=_IMAGES,
+        type=click.IntRange(min=1),
+        default=DEFAULT_MAX_PIXELS,
+        metavar="N",
+        help=f"Refuse larger images.  [default: {DEFAULT_MAX_PIXELS}]",
+    ),
+    option(
+        "--timeout",
+        section=_IMAGES,
+        type=Seconds(0, min_open=True),
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help=f"Give an image up after this long.  [default: {DEFAULT_TIMEOUT:g}]",
+    ),
+    option(
+        "--checksum",
+        section=_AGAIN,
+        is_flag=True,
+        help="Tell changed files by content, not by time.",
+    ),
+    option(
+        "--prune", section=_AGAIN, is_flag=True, help="Let rows of deleted files count no more."
+    ),
+    option("--retry-failed", section=_AGAIN, is_flag=True, help="Try again what failed before."),
+    option(
+        "--max-failures",
+        section=_FAILING,
+        type=FailureLimitType(),
+        default="0",
+        help="So many are still a success.  [default: 0]",
+    ),
+    option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
+    WORKERS,
+    option(
+        *("-n", "--dry-run"),
+        section=_RUN,
+        is_flag=True,
+        help="Only list; say what would be done.",
+    ),
+    option("--resize", **choice("native", "pillow"), hidden=True),
+    JSON,
+    QUIET,
+    option("-v", "--verbose", section=_RUN, is_flag=True, help="Name every failure."),
+)
+
+convert_options = all_of(_CONVERT)
+
+
+def job_of(options: dict[str, Any]) -> "Job":
+    """The job that the options of `clip-prep convert` describe.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    from clip_prep_cli.job import ConvertOptions, make_job
+
+    known = {name: options[name] for name in ConvertOptions.__annotations__}
+    return make_job(options["inputs"], options["models"], options["out"], cast("Any", known))

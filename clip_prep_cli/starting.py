@@ -1,0 +1,65 @@
+"""How worker processes are started: by a fork server, with nothing of this process's own."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
+from types import ModuleType
+
+_FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
+
+
+def worker_context() -> ForkServerContext | SpawnContext:
+    """Where workers come from; never a fork of this process, which has threads."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    return multiprocessing.get_context("forkserver")
+
+
+@contextmanager
+def clean_start() -> Iterator[None]:
+    """What `Process.start` hands down to a worker, and to the fork server if it starts that too.
+
+    The server must look for modules where this process does. By itself it would look into the
+    current directory first, where anything may lie. It must have no threads, of OpenBLAS for one,
+    since it is going to be forked. And a signal to the whole process group is for this process
+    alone, which lets images be finished: the server and the workers inherit that it is blocked.
+    All that is not for other users of multiprocessing in this process, so the server is our own.
+
+    Nor has a worker any use for the main module, which multiprocessing would import again: a
+    script without an `if __name__ == "__main__"` would begin anew in every worker.
+    """
+    resource_tracker.ensure_running()  # which unblocks signals when it is started
+    environment = {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    before = {name: os.environ.get(name) for name in environment}
+    main, connect = sys.modules["__main__"], forkserver.connect_to_new_process
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
+    try:
+        sys.modules["__main__"] = ModuleType("__main__")
+        forkserver.connect_to_new_process = _server().connect_to_new_process
+        os.environ.update(environment)
+        yield
+    finally:
+        sys.modules["__main__"], forkserver.connect_to_new_process = main, connect
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@cache
+def _server() -> forkserver.ForkServer:
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload(["clip_prep_cli.worker"])
+    return server

@@ -1,0 +1,138 @@
+"""The reading side of a set: its live images, their records and rows, wherever they are."""
+
+import hashlib
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from xxhash import xxh3_64_hexdigest, xxh3_128
+
+from clip_prep_cli.errors import DamagedError
+from clip_prep_cli.manifest import (
+    FAILURES,
+    MANIFEST,
+    index_file,
+    manifest_of,
+    read_index,
+    reading,
+)
+from clip_prep_cli.records import Failure, Record
+from clip_prep_cli.shards import Layout, rows_begin
+
+
+class StoredSet:
+    """A set as its manifest has it at this moment; images are numbered in the order of rows."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read the manifest; nothing else yet.
+
+        Raises:
+            CannotContinueError: there is no set in `directory`.
+            DamagedError: its manifest is not as it was written.
+            OSError: it cannot be read.
+        """
+        self.directory = directory
+        self.manifest = manifest_of(directory)
+        self.rows = StoredRows(directory)
+        self._shards, self._rows = array("Q"), array("Q")
+        for entry in self.manifest.shards:
+            live = [row for row in range(entry.samples) if row not in entry.superseded]
+            self._rows.extend(live)
+            self._shards.extend([entry.number] * len(live))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The shard and the row of image `number`, from 0 on."""
+        return self._shards[number], self._rows[number]
+
+    def record(self, number: int) -> Record:
+        """What is known of image `number`; errors as those of `StoredRows.record`."""
+        return self.rows.record(*self.place(number))
+
+    def records(self) -> Iterator[Record]:
+        """What is known of every image, in the order of their numbers; one index at a time.
+
+        Raises:
+            DamagedError: an index is not as it was written.
+            OSError: it cannot be read.
+        """
+        for entry in self.manifest.shards:
+            with reading(self.directory / entry.index):
+                lines = read_index(self.directory, entry).splitlines()
+                for row, line in enumerate(lines):
+                    if row not in entry.superseded:
+                        yield Record.from_json(line)
+
+    def source(self, record: Record | Failure) -> str:
+        """The absolute path of an image's file, as it was when it was converted."""
+        return os.path.join(self.manifest.roots[record.sample.root], record.sample.path)
+
+    def failures(self) -> Iterator[Failure]:
+        """What could not be converted.
+
+        Raises:
+            DamagedError: the list is not as it was written.
+            OSError: it cannot be read.
+        """
+        path = self.directory / FAILURES
+        if self.manifest.failures is None and not path.exists():
+            return  # a run is at work, or was cut short, before anything had failed
+        with reading(path), open(path, "rb") as lines:
+            if expected := self.manifest.failures:
+                if hashlib.file_digest(lines, xxh3_128).hexdigest() != expected.xxh128:
+                    raise ValueError(f"its checksum is not that in {MANIFEST}")
+                lines.seek(0)
+            yield from map(Failure.from_json, lines)
+
+
+class StoredRows:
+    """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lines: dict[int, array[int]] = {}
+        self._begins: dict[Path, int] = {}
+
+    def record(self, shard: int, row: int) -> Record:
+        """The record of a row; the index's checksum is not looked at, see `StoredSet.records`.
+
+        Raises:
+            DamagedError: it is no record.
+            OSError: it cannot be read.
+        """
+        path = self._directory / index_file(shard)
+        with reading(path), open(path, "rb") as file:
+            if shard not in self._lines:
+                begins = array("Q", [0])
+                for line in file:
+                    begins.append(begins[-1] + len(line))
+                self._lines[shard] = begins
+            begins = self._lines[shard]
+            file.seek(begins[row])
+            return Record.from_json(file.read(begins[row + 1] - begins[row]))
+
+    def row(self, layout: Layout, shard: int, row: int, record: Record) -> bytes:
+        """The bytes of a row, which are those that `record` has the checksum of.
+
+        Raises:
+            DamagedError: they are not.
+            OSError: it cannot be read.
+        """
+        path = self._directory / layout.file(shard)
+        with reading(path):
+            if path not in self._begins:
+                self._begins[path] = rows_begin(path)
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.pread(file, layout.row_bytes, self._begins[path] + row * layout.row_bytes)
+        finally:
+            os.close(file)
+        if xxh3_64_hexdigest(data) != record.rows[layout.folder]:
+            raise DamagedError(
+                f"{path}: row {row} ({record.sample.path}) does not match its checksum.",
+                "Restore the file from a copy, or start the set anew with --overwrite.",
+            )
+        return data
