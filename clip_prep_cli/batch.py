@@ -43,10 +43,13 @@ class Batch(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """A row that was written; `rows` is its checksum in each resolution (xxh3_64, hex)."""
+    """A row that was written; `rows` is its checksum in each resolution (xxh3_64, hex).
+
+    `mtime_ns` is None if only the listing of the source knows it.
+    """
 
     size: int
-    mtime_ns: int
+    mtime_ns: int | None
     xxh128: str
     format: str
     mode: str

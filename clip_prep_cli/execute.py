@@ -162,8 +162,10 @@ class Execution:
 
 def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
     """What the set keeps of an outcome; size and time are those of the file as it was read."""
-    if outcome.size is not None and outcome.mtime_ns is not None:
-        sample = sample._replace(size=outcome.size, mtime_ns=outcome.mtime_ns)
+    if outcome.size is not None:
+        sample = sample._replace(size=outcome.size)
+    if outcome.mtime_ns is not None:
+        sample = sample._replace(mtime_ns=outcome.mtime_ns)
     if isinstance(outcome, Converted):
         return Record(sample, *outcome[2:])
     return Failure(sample, outcome.reason, outcome.detail, shard)

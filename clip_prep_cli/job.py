@@ -12,9 +12,9 @@ from clip_prep_cli.errors import UsageError
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.selection import Selection
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import ITEM_BYTES
-from clip_prep_cli.sources import Selection
 
 
 @dataclass(frozen=True)

@@ -107,18 +107,33 @@ class TensorSet:
         """
         self._enter_era(shard.number, action)
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
+        self._commit_sealed(shard.number, shard.seal(kept), results)
+
+    def commit_sealed(
+        self, number: int, files: Mapping[str, FileSum], results: Sequence[Record | Failure]
+    ) -> None:
+        """Commit a shard of which the tensors are sealed already, by another process.
+
+        Raises:
+            OSError: something cannot be written; the shard is not committed then.
+        """
+        self._enter_era(number, "convert")
+        self._commit_sealed(number, files, results)
+
+    def _commit_sealed(
+        self, number: int, tensors: Mapping[str, FileSum], results: Sequence[Record | Failure]
+    ) -> None:
         records = [result for result in results if isinstance(result, Record)]
-        files = shard.seal(kept)
         if self.contents.note(results):
             self._write_failures()
         index = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
-        name = index_file(shard.number)
-        files[name] = FileSum.of(index)
+        name = index_file(number)
+        files = {**tensors, name: FileSum.of(index)}
         if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
             self._write_manifest()
         write_atomically(self.directory / name, index)
         rows = ((record.sample, 0) for record in records)
-        self.contents.add(ShardEntry(shard.number, len(records), files), rows)
+        self.contents.add(ShardEntry(number, len(records), files), rows)
         if time.monotonic() >= self._manifest_due:
             self._write_manifest()
 

@@ -11,7 +11,8 @@ from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots
-from clip_prep_cli.sources import Inputs, Selection, Source
+from clip_prep_cli.selection import Selection
+from clip_prep_cli.sources import Inputs, Source
 
 CHUNK = 1 << 16
 """What is read at once."""

@@ -8,7 +8,8 @@ import pytest
 
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots
-from clip_prep_cli.sources import Inputs, Selection, Source
+from clip_prep_cli.selection import Selection
+from clip_prep_cli.sources import Inputs, Source
 
 
 def plant(root: Path, *files: str) -> Path:
