@@ -57,6 +57,22 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
     os.close(file)
 
 
+def test_what_cannot_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An allocation that must fail is not tried: it would take space from writes elsewhere."""
+    stat = os.statvfs(tmp_path)
+    size = stat.f_frsize * stat.f_blocks + 1
+
+    def must_not(*_: object) -> None:
+        pytest.fail("space was asked for that is not there")
+
+    monkeypatch.setattr(os, "posix_fallocate", must_not, raising=False)
+    monkeypatch.setattr(os, "ftruncate", must_not)
+    with pytest.raises(OSError, match="No space left") as caught:
+        reserve(tmp_path / "file", size)
+    assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == []
+
+
 def test_reserve(tmp_path: Path) -> None:
     """Reserved space is really there; what cannot be reserved leaves no file."""
     file = reserve(tmp_path / "file", 100_000)
