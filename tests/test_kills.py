@@ -122,6 +122,17 @@ def increment(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return scene(home, home / "in", home / "before", *OPTIONS)
 
 
+@pytest.fixture(scope="module")
+def retrying(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A finished set, half of which had failed; most of that can be converted now."""
+    home = tmp_path_factory.mktemp("retrying")
+    folder = nested(home / "in") / "a"
+    for seed, path in enumerate(sorted(folder.rglob("000[0246].png"))):
+        paint(path, 200 + seed, (60, 40))
+    convert(home / "in", home / "before", *OPTIONS, "--max-pixels", "1000", status=3)
+    return scene(home, home / "in", home / "before", *OPTIONS, "--retry-failed")
+
+
 def survives(at: Scene, home: Path, kills: Sequence[Kill]) -> None:
     """Kill run after run, then let one through: the set must be the one that is expected."""
     out = home / "out"
@@ -187,7 +198,7 @@ def test_killed_twice(fresh: Scene, tmp_path: Path) -> None:
     all_survive(fresh, tmp_path, zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("name", ["overwriting", "increment"])
+@pytest.mark.parametrize("name", ["overwriting", "increment", "retrying"])
 def test_killed_over_a_set(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """What happens to a finished set is no different: the old one, or the new one, or none."""
     at = request.getfixturevalue(name)
