@@ -104,7 +104,7 @@ class Execution:
                     return False
                 continue
             shard = Shard(
-                self._tensors.directory, self._next_number, len(samples), self._job.settings.layouts
+                self._tensors.scratch, self._next_number, len(samples), self._job.settings.layouts
             )
             self._next_number += 1
             self._open.append(_Open(shard, samples, {}))

@@ -10,8 +10,10 @@ from typing import TypedDict
 from clip_prep_cli.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.location import Location, location_of
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.remote_path import RemotePath
 from clip_prep_cli.selection import Selection
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import ITEM_BYTES
@@ -27,9 +29,11 @@ class Job:
 
     inputs: tuple[str, ...]
     """Directories and image files."""
-    out: Path
+    out: Location
     settings: SetSettings
     workers: int
+    staging: Path | None = None
+    """Where the shards of a set at a URL are built; None: where temporary files go."""
     files_from: NameList | None = None
     """Further inputs; relative names are against the current directory."""
     selection: Selection = field(default_factory=Selection)
@@ -83,17 +87,31 @@ class Job:
             raise UsageError(
                 "There is no input.", "Name directories or image files, or a list by --files-from."
             )
-        out = os.path.realpath(self.out)
         for name in self.inputs:
             if not os.path.exists(name):
                 raise UsageError(f"The input {name} does not exist.", "Check the path.")
-            if os.path.isdir(name) and _within(out, os.path.realpath(name)):
+            if self._would_walk_output(name):
                 raise UsageError(
                     f"The output {self.out} lies inside the input {name}, and would be walked.",
                     "Take an --out beside the inputs.",
                 )
-        if self.out.exists() and not self.out.is_dir():
+        if isinstance(self.out, RemotePath):
+            if self.out.scheme in ("http", "https"):
+                raise UsageError(
+                    f"Nothing can be written to {self.out}.", "Take s3://, gs:// or the like."
+                )
+        elif self.out.exists() and not self.out.is_dir():
             raise UsageError(f"The output {self.out} is a file.", "Take a directory as --out.")
+        elif self.staging:
+            raise UsageError(
+                f"--staging is for an output at a URL, and {self.out} is none.", "Leave it out."
+            )
+
+    def _would_walk_output(self, name: str) -> bool:
+        if isinstance(self.out, RemotePath):
+            return f"{self.out.url}/".startswith(f"{name.rstrip('/')}/")
+        directory = os.path.isdir(name)
+        return directory and _within(os.path.realpath(self.out), os.path.realpath(name))
 
 
 class ConvertOptions(TypedDict, total=False):
@@ -103,6 +121,7 @@ class ConvertOptions(TypedDict, total=False):
     dtype: str
     shard_size: int
     exif: str
+    staging: str | os.PathLike[str] | None
     workers: int | None
     files_from: str | None
     null: bool
@@ -125,6 +144,7 @@ DEFAULTS = ConvertOptions(
     dtype="float32",
     shard_size=1024,
     exif="ignore",
+    staging=None,
     workers=None,
     files_from=None,
     null=False,
@@ -146,7 +166,7 @@ DEFAULTS = ConvertOptions(
 def make_job(
     inputs: Iterable[str | os.PathLike[str]],
     models: Iterable[str],
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | RemotePath,
     options: ConvertOptions,
 ) -> Job:
     """The job with these options, and `DEFAULTS` for the others.
@@ -163,7 +183,7 @@ def make_job(
         raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
     return Job(
         inputs=tuple(os.fspath(name) for name in inputs),
-        out=Path(out),
+        out=location_of(out),
         settings=SetSettings(
             resolutions=_resolutions(models),
             dtype=given["dtype"],
@@ -172,6 +192,7 @@ def make_job(
             exif=given["exif"],
         ),
         workers=usable_cpus() if given["workers"] is None else given["workers"],
+        staging=Path(given["staging"]) if given["staging"] else None,
         files_from=NameList(file, given["null"]) if file else None,
         selection=Selection(
             include=tuple(given["include"]),

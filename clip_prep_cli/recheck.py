@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import join
-from pathlib import Path
 from typing import NamedTuple
 
 from clip_prep_cli import plan
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.checksum import file_xxh128
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import Manifest, ShardEntry
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Record
@@ -64,7 +64,7 @@ def choose(shards: Iterable[ShardEntry], count: int) -> dict[int, list[int]]:
 
 
 def recheck(
-    directory: Path,
+    directory: Location,
     manifest: Manifest,
     chosen: Mapping[int, Sequence[int]],
     workers: int,

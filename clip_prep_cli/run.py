@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from threading import Event
 
-from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.job import Job
 from clip_prep_cli.lock import locked
@@ -15,6 +15,7 @@ from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sources import Inputs, Source, is_gone
+from clip_prep_cli.staging import staging
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
 
@@ -59,8 +60,11 @@ def run(job: Job, watch: Watch) -> Report:
         BusyError: another run writes to the output.
         CannotContinueError: no images, no space, a set with other settings, ...
     """
-    with locked(job.out, create=True):
-        return _run(job, watch, time.monotonic())
+    with locked(job.out, create=True) as check_lock, staging(job.out, job.staging) as scratch:
+        began = time.monotonic()
+        tensors, scan = _scan(job, watch)
+        tensors.hold(check_lock, scratch)
+        return _run(job, watch, tensors, scan, began)
 
 
 def dry_run(job: Job) -> Report:
@@ -86,8 +90,7 @@ def dry_run(job: Job) -> Report:
     )
 
 
-def _run(job: Job, watch: Watch, began: float) -> Report:
-    tensors, scan = _scan(job, watch)
+def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -> Report:
     if job.overwrite:
         tensors.disown()
     tensors.generator = tensors.generator or package_versions()
@@ -96,6 +99,8 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
     execution = Execution(job, tensors, scan, watch)
     try:
         complete = execution.run(scan.shards())
+    except (BusyError, StoreError):  # nothing more can be written, or must be
+        raise
     except (ClipPrepError, OSError):
         with suppress(OSError):  # of a disk that is full; what stopped the run matters more
             _conclude(tensors, scan, complete=False)

@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+
+from xxhash import xxh3_64_intdigest
 
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.faults import Fault, strangers, wrong_failures, wrong_in_shard
+from clip_prep_cli.location import Location, reads_at_once
 from clip_prep_cli.manifest import MANIFEST, Manifest, ShardEntry, manifest_of
 from clip_prep_cli.recheck import SourceCheck, choose, recheck
 
@@ -18,7 +20,7 @@ _ATTEMPTS = 3
 class Verification:
     """What was found."""
 
-    directory: Path
+    directory: Location
     faults: tuple[Fault, ...]
     seconds: float = 0.0
     shards: int = 0
@@ -30,7 +32,7 @@ class Verification:
 
 
 def verify(
-    directory: Path, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     """Check the set in `directory`, and make `sources` of its rows anew to compare them.
 
@@ -51,7 +53,7 @@ def verify(
 
 
 def _verify(
-    directory: Path, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     try:
         manifest = manifest_of(directory)
@@ -70,7 +72,7 @@ def _verify(
         return list(wrong_in_shard(directory, manifest, entry))
 
     faults = [*strangers(directory, manifest), *wrong_failures(directory, manifest)]
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(max(workers, reads_at_once(directory))) as threads:
         checked = threads.map(check_shard, manifest.shards)
         for entry, found in zip(manifest.shards, checked, strict=True):
             faults += found
@@ -92,13 +94,12 @@ def _verify(
     )
 
 
-def _version(directory: Path) -> tuple[int, int] | None:
+def _version(directory: Location) -> int | None:
     """What differs once the manifest has been replaced."""
     try:
-        stat = (directory / MANIFEST).stat()
+        return xxh3_64_intdigest((directory / MANIFEST).read_bytes())
     except FileNotFoundError:
         return None
-    return stat.st_ino, stat.st_mtime_ns
 
 
 def _wrong_rows(check: SourceCheck, manifest: Manifest) -> list[Fault]:
