@@ -8,6 +8,7 @@ import click
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.options import JSON, QUIET, WORKERS, all_of, choice, option
 from clip_prep_cli.params import FailureLimitType, ModelName, Seconds, SetPath
+from clip_prep_cli.remote import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
     from clip_prep_cli.job import Job
@@ -133,6 +134,14 @@ _CONVERT = (
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help=f"Give an image up after this long.  [default: {DEFAULT_TIMEOUT:g}]",
+    ),
+    option(
+        "--retry-for",
+        section=_RUN,
+        type=Seconds(0),
+        default=DEFAULT_PATIENCE,
+        metavar="SECONDS",
+        help=f"Keep trying a store that does not answer.  [default: {DEFAULT_PATIENCE:g}]",
     ),
     option(
         "--checksum",

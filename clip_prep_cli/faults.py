@@ -9,7 +9,7 @@ from xxhash import xxh3_64_hexdigest
 
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.holder import LOCK_NAME
-from clip_prep_cli.location import Location, entries, read_rows
+from clip_prep_cli.location import Location, entries, open_read
 from clip_prep_cli.lock import is_held
 from clip_prep_cli.manifest import FAILURES, MANIFEST, Manifest, ShardEntry, read_index, reading
 from clip_prep_cli.own import is_own
@@ -111,10 +111,12 @@ def _records(directory: Location, manifest: Manifest, entry: ShardEntry) -> list
 
 
 def _wrong_rows(path: Location, layout: Layout, records: Sequence[Record]) -> Iterator[int]:
-    rows = read_rows(path, rows_begin(path), layout.row_bytes, len(records))
-    for number, (row, record) in enumerate(zip(rows, records, strict=True)):
-        if xxh3_64_hexdigest(row) != record.rows[layout.folder]:
-            yield number
+    begin = rows_begin(path)
+    with open_read(path) as file:
+        file.seek(begin)
+        for row, record in enumerate(records):
+            if xxh3_64_hexdigest(file.read(layout.row_bytes)) != record.rows[layout.folder]:
+                yield row
 
 
 def _words(error: DamagedError | OSError) -> str:

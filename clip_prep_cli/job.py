@@ -13,6 +13,7 @@ from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.location import Location, location_of
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, place_of
 from clip_prep_cli.remote_path import RemotePath
 from clip_prep_cli.selection import Selection
 from clip_prep_cli.settings import SetSettings
@@ -25,10 +26,11 @@ class Job:
 
     Raises:
         UsageError: the settings contradict each other or what is on disk.
+        CannotContinueError: a package that a URL needs is not installed.
     """
 
     inputs: tuple[str, ...]
-    """Directories and image files."""
+    """Directories and image files, here or at URLs."""
     out: Location
     settings: SetSettings
     workers: int
@@ -39,6 +41,7 @@ class Job:
     selection: Selection = field(default_factory=Selection)
     max_pixels: int = DEFAULT_MAX_PIXELS
     timeout: float = DEFAULT_TIMEOUT
+    retry_for: float = DEFAULT_PATIENCE
     fail_fast: bool = False
     checksum: bool = False
     prune: bool = False
@@ -66,6 +69,7 @@ class Job:
             ("workers", self.workers, 1),
             ("max_pixels", self.max_pixels, 1),
             ("timeout", self.timeout, 0),
+            ("retry_for", self.retry_for, 0),
         ):
             if not number >= least:  # as nan is not
                 raise UsageError(f"{name} is {number}.", f"It must be at least {least}.")
@@ -88,6 +92,9 @@ class Job:
                 "There is no input.", "Name directories or image files, or a list by --files-from."
             )
         for name in self.inputs:
+            if is_url(name):
+                place_of(checked(name))  # what is there is for the run to find out
+                continue
             if not os.path.exists(name):
                 raise UsageError(f"The input {name} does not exist.", "Check the path.")
             if self._would_walk_output(name):
@@ -131,6 +138,7 @@ class ConvertOptions(TypedDict, total=False):
     follow_links: bool
     max_pixels: int
     timeout: float
+    retry_for: float
     fail_fast: bool
     checksum: bool
     prune: bool
@@ -154,6 +162,7 @@ DEFAULTS = ConvertOptions(
     follow_links=False,
     max_pixels=DEFAULT_MAX_PIXELS,
     timeout=DEFAULT_TIMEOUT,
+    retry_for=DEFAULT_PATIENCE,
     fail_fast=False,
     checksum=False,
     prune=False,
@@ -183,7 +192,7 @@ def make_job(
         raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
     return Job(
         inputs=tuple(os.fspath(name) for name in inputs),
-        out=location_of(out),
+        out=location_of(out, given["retry_for"]),
         settings=SetSettings(
             resolutions=_resolutions(models),
             dtype=given["dtype"],
@@ -202,6 +211,7 @@ def make_job(
         ),
         max_pixels=given["max_pixels"],
         timeout=given["timeout"],
+        retry_for=given["retry_for"],
         fail_fast=given["fail_fast"],
         checksum=given["checksum"],
         prune=given["prune"],

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -24,6 +25,8 @@ LEASE_SECONDS = 300.0
 _RENEWAL_SECONDS = 60.0
 _SETTLE_SECONDS = 0.5
 _TRIES = 5
+_IMPATIENCE = 5.0
+"""Seconds for which a store is tried where nothing depends on it."""
 _UNTIL = f" If it is dead, its lock ends {LEASE_SECONDS / 60:g} minutes after it."
 
 
@@ -46,6 +49,7 @@ class Lease:
             "nonce": uuid.uuid4().hex,
         }
         self._content = json.dumps(holder).encode()
+        self._impatient = replace(self._path, patience=min(_IMPATIENCE, self._path.patience))
         self._take()
         self._released = Event()
         self._thread = Thread(target=self._renew, name="lease", daemon=True)
@@ -70,8 +74,8 @@ class Lease:
         self._released.set()
         self._thread.join()
         with suppress(StoreError):  # it ends by itself
-            if _content(self._path) == self._content:
-                self._path.remove()
+            if _content(self._impatient) == self._content:
+                self._impatient.remove()
 
     def _take(self) -> None:
         for _ in range(_TRIES):
@@ -92,9 +96,9 @@ class Lease:
         while not self._released.wait(_RENEWAL_SECONDS):
             # If it cannot be renewed now: whether it is lost is seen before the next commit.
             with suppress(StoreError):
-                if _content(self._path) != self._content:
+                if _content(self._impatient) != self._content:
                     return
-                self._path.write_bytes(self._content)
+                self._impatient.write_bytes(self._content)
 
 
 def is_leased(directory: RemotePath) -> bool:

@@ -10,22 +10,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from clip_prep_cli.durable import sync_directory, write_atomically
-from clip_prep_cli.remote import is_url
+from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url
+from clip_prep_cli.remote_file import open_url
 from clip_prep_cli.remote_path import RemotePath
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 _REQUESTS_AT_ONCE = 16
-_READ_AHEAD_BYTES = 1 << 18
-_SPAN_BYTES = 8 << 20
-_SPANS_AT_ONCE = 4
 
 
 Location = Path | RemotePath
@@ -39,15 +38,21 @@ class Entry(NamedTuple):
     is_folder: bool
 
 
-def location_of(name: str | os.PathLike[str] | RemotePath) -> Location:
-    """What a user's path or URL is; `file://` is this machine."""
+def location_of(
+    name: str | os.PathLike[str] | RemotePath, patience: float = DEFAULT_PATIENCE
+) -> Location:
+    """What a user's path or URL is; `file://` is this machine.
+
+    Raises:
+        UsageError: the URL holds a secret.
+    """
     if isinstance(name, RemotePath):
-        return name
+        return replace(name, patience=patience)
     if not isinstance(name, str) or not is_url(name):
         return Path(name)
     if name.startswith("file://"):
         return Path(unquote(name.removeprefix("file://")))
-    return RemotePath(name.rstrip("/"))
+    return RemotePath(checked(name), patience)
 
 
 def absolute(location: Location) -> Location:
@@ -114,34 +119,8 @@ def open_read(path: Location) -> io.BufferedReader:
         OSError, StoreError: it cannot be read.
     """
     if isinstance(path, RemotePath):
-        return io.BufferedReader(_RemoteFile(path), _READ_AHEAD_BYTES)
+        return cast("io.BufferedReader", open_url(path.url, path.patience))
     return open(path, "rb")
-
-
-def read_rows(path: Location, begin: int, row_bytes: int, rows: int) -> Iterator[memoryview]:
-    """Each of `rows` rows of a file, from the byte `begin` on; memory for a few MB of them.
-
-    A row that is not there whole is shorter. From a store come several ranges at once.
-
-    Raises:
-        OSError, StoreError: they cannot be read.
-    """
-    if isinstance(path, Path):
-        buffer = memoryview(bytearray(row_bytes))
-        with open(path, "rb", buffering=0) as file:
-            file.seek(begin)
-            for _ in range(rows):
-                yield buffer[: file.readinto(buffer)]
-        return
-    each = max(1, _SPAN_BYTES // row_bytes)
-
-    def read(first: int) -> bytes:
-        count = min(each, rows - first)
-        return path.read_part(begin + first * row_bytes, count * row_bytes)
-
-    for span in in_order(read, range(0, rows, each), _SPANS_AT_ONCE):
-        for at in range(0, len(span), row_bytes):
-            yield memoryview(span)[at : at + row_bytes]
 
 
 def reads_at_once(location: Location) -> int:
@@ -166,33 +145,3 @@ def in_order(call: Callable[[S], T], items: Iterable[S], at_once: int) -> Iterat
         finally:
             for future in waiting:
                 future.cancel()
-
-
-class _RemoteFile(io.RawIOBase):
-    """A file at a URL; each read is a request."""
-
-    def __init__(self, path: RemotePath) -> None:
-        self._path = path
-        self._size = path.size()
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}
-        self._at = origin[whence] + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as io declares it
-        size = max(0, min(len(buffer), self._size - self._at))
-        if size:
-            buffer[:size] = self._path.read_part(self._at, size)
-            self._at += size
-        return size

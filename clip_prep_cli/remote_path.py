@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from clip_prep_cli.errors import StoreError
-from clip_prep_cli.remote import DEFAULT_PATIENCE, attempt, is_permanent, place_of
+from clip_prep_cli.remote import DEFAULT_PATIENCE, attempt, cannot_go_on, place_of
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -36,7 +35,7 @@ class Listed(NamedTuple):
 
 @dataclass(frozen=True)
 class RemotePath:
-    """A directory or a file at a URL. As text it has no password.
+    """A directory or a file at a URL, which holds no secret.
 
     Every method asks again for `patience` seconds if the store fails in a way that may pass.
 
@@ -54,11 +53,7 @@ class RemotePath:
         return replace(self, url=f"{self.url}/{name}")
 
     def __str__(self) -> str:
-        scheme, _, rest = self.url.partition("://")
-        host, slash, path = rest.partition("/")
-        user, at, host = host.rpartition("@")
-        name, colon, _ = user.partition(":")
-        return f"{scheme}://{name}{':***' if colon else ''}{at}{host}{slash}{path}"
+        return self.url
 
     @property
     def scheme(self) -> str:
@@ -83,10 +78,6 @@ class RemotePath:
     def read_bytes(self) -> bytes:
         """The whole content."""
         return bytes(self._read(lambda fs, path: fs.cat_file(path)))
-
-    def read_part(self, begin: int, size: int) -> bytes:
-        """So many bytes from `begin` on, which are there."""
-        return bytes(self._read(lambda fs, path: fs.cat_file(path, start=begin, end=begin + size)))
 
     def size(self) -> int:
         """Its size in bytes."""
@@ -198,34 +189,25 @@ class RemotePath:
         return path.rpartition("/")[0]
 
     def _read(self, call: Callable[["AbstractFileSystem", str], T]) -> T:
-        fs, path = place_of(self.url)
         try:
-            return attempt(lambda: call(fs, path), self.patience)
+            return self._ask(call)
         except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from error
-        except Exception as error:
-            raise self._problem("read", error) from error
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.url) from error
 
     def _write(self, call: Callable[["AbstractFileSystem", str], T]) -> T:
+        try:
+            return self._ask(call)
+        except FileNotFoundError as error:
+            raise self._problem(error) from error
+
+    def _ask(self, call: Callable[["AbstractFileSystem", str], T]) -> T:
         fs, path = place_of(self.url)
         try:
             return attempt(lambda: call(fs, path), self.patience)
+        except FileNotFoundError:
+            raise
         except Exception as error:
-            raise self._problem("write to", error) from error
+            raise self._problem(error) from error
 
-    def _problem(self, verb: str, error: Exception) -> StoreError:
-        text = self._without_secrets(f"{error}" or "no reason given")
-        problem = f"Cannot {verb} {self}: {type(error).__name__}: {text}."
-        again = "then run the same command again: what is committed stays."
-        if is_permanent(error):
-            return StoreError(
-                problem, f"Check the URL, and what this machine's credentials allow; {again}"
-            )
-        tried = f"It was tried for {self.patience:g} seconds."
-        return StoreError(problem, f"{tried} See that the store can be reached, {again}")
-
-    def _without_secrets(self, text: str) -> str:
-        password = urlsplit(self.url).password
-        for secret in {password, unquote(password)} if password else ():
-            text = text.replace(secret, "***")
-        return text.replace(self.url, str(self))
+    def _problem(self, error: Exception) -> StoreError:
+        return StoreError(*cannot_go_on(self.url, error, self.patience).args)

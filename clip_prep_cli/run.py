@@ -14,7 +14,7 @@ from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
-from clip_prep_cli.sources import Inputs, Source, is_gone
+from clip_prep_cli.sources import Inputs, Source
 from clip_prep_cli.staging import staging
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
@@ -148,9 +148,8 @@ def _scan(job: Job, watch: Watch) -> tuple[TensorSet, Scan]:
         return cancelled.is_set() or watch.should_stop()
 
     listed = job.files_from.names(should_stop) if job.files_from else None
-    source = Source(
-        Inputs(job.inputs, listed, str(job.out), should_stop), job.selection, contents.roots
-    )
+    inputs = Inputs(job.inputs, listed, str(job.out), should_stop, job.retry_for, job.prune)
+    source = Source(inputs, job.selection, contents.roots)
     if not job.retry_failed:
         tensors.retry_from = None
     elif tensors.retry_from is None:
@@ -182,5 +181,5 @@ def _gone(job: Job, scan: Scan) -> list[Identity]:
     return [
         identity
         for identity in chain(contents.places, failed)
-        if scan.source.covers(path := contents.roots.join(*identity)) and is_gone(path)
+        if scan.source.covers(path := contents.roots.join(*identity)) and scan.source.is_gone(path)
     ]

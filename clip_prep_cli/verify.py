@@ -4,16 +4,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from xxhash import xxh3_64_intdigest
 
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.faults import Fault, strangers, wrong_failures, wrong_in_shard
-from clip_prep_cli.location import Location, reads_at_once
+from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import MANIFEST, Manifest, ShardEntry, manifest_of
 from clip_prep_cli.recheck import SourceCheck, choose, recheck
 
 _ATTEMPTS = 3
+_REMOTE_SHARDS_AT_ONCE = 4
+"""Each is read ahead, which takes up to 40 MB."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ def _verify(
     def check_shard(entry: ShardEntry) -> list[Fault]:
         return list(wrong_in_shard(directory, manifest, entry))
 
+    at_once = workers if isinstance(directory, Path) else _REMOTE_SHARDS_AT_ONCE
     faults = [*strangers(directory, manifest), *wrong_failures(directory, manifest)]
-    with ThreadPoolExecutor(max(workers, reads_at_once(directory))) as threads:
+    with ThreadPoolExecutor(at_once) as threads:
         checked = threads.map(check_shard, manifest.shards)
         for entry, found in zip(manifest.shards, checked, strict=True):
             faults += found

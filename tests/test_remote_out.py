@@ -151,39 +151,32 @@ def test_a_store_that_refuses(given: Given, target: Target) -> None:
     """What is not allowed ends the run at once, with words; what was committed stays."""
     target.proxy.inject(403, 99, method="PUT", path="224px/shard-000002")
     said = target.convert(given.source, status=1)
-    assert f"Cannot write to {target.url}/224px/shard-000002.npy: PermissionError" in said
-    assert "credentials allow" in said
+    assert f"{target.url}/224px/shard-000002.npy is refused: injected" in said
+    assert "Check the credentials" in said
     assert target.clean
     assert target.store.has("t/index/shard-000001.jsonl")
     assert not target.store.has("t/index/shard-000002.jsonl")
 
 
 @pytest.mark.parametrize("wrong", ["bucket", "credentials", "machine", "scheme", "https"])
-def test_no_store(given: Given, store: Store, tmp_path: Path, wrong: str) -> None:
+def test_no_store(given: Given, store: Store, wrong: str) -> None:
     """Without a store there is no run, and the reason is told."""
     url, env, status = f"{store.url}/t", store.env(), 1
-    words = f"Cannot write to {url}/.clip-prep.lock"
     if wrong == "bucket":
-        url, words = "s3://no-such-bucket/t", "bucket does not exist"
+        url, words = "s3://no-such-bucket/t", "There is no bucket s3://no-such-bucket"
     elif wrong == "credentials":
         env = {**env, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-        words = "NoCredentialsError"
+        words = f"{url}/.clip-prep.lock is refused: Unable to locate credentials"
     elif wrong == "machine":
-        env = {**env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", **impatient(tmp_path)}
-        words = "It was tried for 0.5 seconds"
+        env = {**env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+        words = f"{store.url} does not answer"
     elif wrong == "scheme":
         url, status, words = "nonsense://bucket/t", 2, "nonsense"
     else:
         url, status, words = "https://example.com/t", 2, "Nothing can be written"
-    done = convert(given.source, url, status=status, env=env)
+    done = convert(given.source, url, "--retry-for", "0.5", status=status, env=env)
     assert words in done.stderr
     assert not done.stdout
-
-
-def impatient(directory: Path) -> Env:
-    """The environment in which nothing is tried for long."""
-    code = "import clip_prep_cli.remote; clip_prep_cli.remote.DEFAULT_PATIENCE = 0.5"
-    return customized(directory / "impatient", code)
 
 
 def test_two_runs(given: Given, target: Target, tmp_path: Path) -> None:
@@ -225,3 +218,31 @@ def test_staging_is_for_urls(given: Given, tmp_path: Path) -> None:
     """For a directory there is nothing to stage."""
     done = convert(given.source, tmp_path / "out", "--staging", tmp_path, status=2)
     assert "--staging is for an output at a URL" in done.stderr
+
+
+def test_a_store_that_goes_away(given: Given, target: Target, tmp_path: Path) -> None:
+    """It is waited for as long as was said; when it is back, the same command goes on."""
+    log, env = tmp_path / "log", {**target.env, **hooked(tmp_path / "hook")}
+    options = (*OPTIONS, "--retry-for", "0.5")
+    with started(log, given.source, target.url, *options, env=env) as run:
+        wait_until(lambda: target.store.has("t/index/shard-000002.jsonl"))
+        target.proxy.refuse()
+        (tmp_path / "hook" / "gate").touch()
+        run.ends_with(1)
+    assert run.has_said(f"{target.store.url} does not answer")
+    assert not list(target.staging.glob("*clip-prep*"))
+    target.proxy.accept()
+    target.convert(given.source)
+    assert target.digest() == given.whole
+    assert target.clean
+
+
+def test_a_full_staging_disk(given: Given, tmp_path: Path) -> None:
+    """Shards that cannot be built end the run with the place where that is."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))"
+    env = customized(tmp_path / "limit", limit)
+    options = ("--shard-size", "4", "--staging", tmp_path)
+    done = convert(given.source, "memory://t", *options, status=1, env=env)
+    assert "A shard of" in done.stderr
+    assert f"{tmp_path}/clip-prep-staging-" in done.stderr
+    assert not list(tmp_path.glob("*clip-prep*"))

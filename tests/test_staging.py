@@ -51,7 +51,7 @@ def test_what_cannot_be_uploaded(tmp_path: Path) -> None:
     """A shard that the store refuses stays nowhere."""
     url = RemotePath("https://127.0.0.1:9/set", 0.01)
     with staging(url, tmp_path) as scratch:
-        with pytest.raises(StoreError, match="Cannot write to"):
+        with pytest.raises(StoreError, match="127"):
             made(url, scratch)
         assert [path for path in scratch.rglob("*.npy*") if path.is_file()] == []
     assert os.listdir(tmp_path) == []
