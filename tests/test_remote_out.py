@@ -26,6 +26,7 @@ from s3 import Store
 
 OPTIONS = ("--shard-size", "4", "-j", "2", "-m", "RN50x4")
 LOCK = "t/.clip-prep.lock"
+SHARDS = {f"shard-{number:06}" for number in range(3)}
 
 
 class Given(NamedTuple):
@@ -132,6 +133,20 @@ def test_kills(given: Given, target: Target) -> None:
     target.convert(given.source)
     assert target.digest() == given.whole, f"seed {seed}"
     assert target.clean, f"seed {seed}"
+
+
+def test_uploads_do_not_hold_up_the_conversion(given: Given, target: Target) -> None:
+    """While a shard is on its way others are made."""
+    target.proxy.inject("hang", method="PUT", path="224px/shard-000000")
+    log = target.staging.with_name("log")
+    with started(log, given.source, target.url, *OPTIONS, env=target.env) as run:
+
+        def staged() -> set[str]:
+            return {path.stem for path in target.staging.glob("*/224px/*.npy*")}
+
+        wait_until(lambda: {name.partition(".")[0] for name in staged()} >= SHARDS)
+        assert not target.store.keys("t/index")
+        run.signal_group(SIGKILL)
 
 
 def test_a_store_that_stumbles(given: Given, target: Target) -> None:
