@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from clip_prep_cli.durable import make_directory, storage_error
@@ -19,10 +20,10 @@ _LOOK_SECONDS = 0.005
 
 
 @contextmanager
-def locked(directory: Location, *, create: bool = False) -> Iterator[Callable[[], None]]:
+def locked(directory: Location, *, create: bool = False) -> Iterator[Location]:
     """Hold an output directory, which is made if need be; while it is held, errors are its own.
 
-    Gives what is to be called before each commit: it raises BusyError if the lock is lost.
+    Gives the directory to write to: one at a URL raises BusyError once the lock is lost.
 
     Raises:
         BusyError: another process has it.
@@ -30,11 +31,11 @@ def locked(directory: Location, *, create: bool = False) -> Iterator[Callable[[]
     """
     if isinstance(directory, Path):
         with _locked_here(directory, create=create):
-            yield lambda: None
+            yield directory
         return
     lease = Lease(directory)
     try:
-        yield lease.check
+        yield replace(directory, guard=lease.check)
     finally:
         lease.release()
 

@@ -3,13 +3,13 @@
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from clip_prep_cli.errors import StoreError
-from clip_prep_cli.remote import DEFAULT_PATIENCE, attempt, cannot_go_on, place_of
+from clip_prep_cli.errors import ClipPrepError, StoreError
+from clip_prep_cli.remote import DEFAULT_PATIENCE, attempt, cannot_go_on, place_of, s3_code
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 """Where an object appears whole or not at all, and can be made only if there is none."""
+
+_NEW_UPLOADS = {"s3", "s3a", "gs", "gcs"}
+"""Where that goes for files as well."""
 
 _PART_BYTES = 16 << 20
 _PARTS_AT_ONCE = 8
@@ -42,12 +45,18 @@ class RemotePath:
     Raises:
         FileNotFoundError: it is not there, and was to be read.
         StoreError: the store refuses, or does not answer.
+        ClipPrepError: it was to be written, and `guard` forbids that.
         UsageError: there is no such kind of URL.
         CannotContinueError: a package for this kind of URL is missing.
     """
 
     url: str
     patience: float = DEFAULT_PATIENCE
+    guard: Callable[[], object] = field(default=bool, compare=False, repr=False)
+    """Called before each attempt to write; what it raises is the end of them."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, float]]:
+        return type(self), (self.url, self.patience)  # what guards is of this process
 
     def __truediv__(self, name: str) -> Self:
         return replace(self, url=f"{self.url}/{name}")
@@ -123,13 +132,29 @@ class RemotePath:
         self._put(lambda fs, path: fs.pipe_file(path, content), len(content))
 
     def upload(self, file: Path) -> None:
-        """Replace it by the content of a file of this machine, whole or not at all."""
+        """Make it of a file of this machine, whole or not at all."""
         size = file.stat().st_size
         options: dict[str, Any] = {}
         if self.scheme in ("s3", "s3a"):  # its defaults take half a gigabyte of memory
             part = max(_PART_BYTES, -(-size // _MOST_PARTS))
             options = {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
-        self._put(lambda fs, path: fs.put_file(str(file), path, **options), size)
+
+        def put(fs: "AbstractFileSystem", path: str) -> None:
+            if self.scheme not in _NEW_UPLOADS:
+                fs.put_file(str(file), path, **options)
+                return
+            # A process that was suspended in the middle may end its upload at any time: it must not
+            # replace what a run has committed that has taken over since.
+            try:
+                fs.put_file(str(file), path, mode="create", **options)
+            except OSError as error:
+                if not _says_that_it_exists(error):
+                    raise
+                self.guard()
+                fs.rm_file(path)  # of such a process, or of an attempt without an answer
+                fs.put_file(str(file), path, mode="create", **options)
+
+        self._put(put, size)
 
     def create(self, content: bytes) -> bool:
         """Make it, if nobody else has; where a store cannot do that at once it may be both."""
@@ -139,10 +164,10 @@ class RemotePath:
                 fs.makedirs(self._path_above(path), exist_ok=True)
             try:
                 fs.pipe_file(path, content, mode="create")
-            except FileExistsError:
-                return False
             except OSError as error:
-                if error.errno not in (errno.ENOSYS, errno.EINVAL):
+                if _says_that_it_exists(error):
+                    return False
+                if error.errno != errno.ENOSYS:
                     raise
                 return self._create_after_looking(fs, path, content)
             except _NOT_SUPPORTED:
@@ -195,8 +220,12 @@ class RemotePath:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.url) from error
 
     def _write(self, call: Callable[["AbstractFileSystem", str], T]) -> T:
+        def guarded(fs: "AbstractFileSystem", path: str) -> T:
+            self.guard()
+            return call(fs, path)
+
         try:
-            return self._ask(call)
+            return self._ask(guarded)
         except FileNotFoundError as error:
             raise self._problem(error) from error
 
@@ -204,10 +233,14 @@ class RemotePath:
         fs, path = place_of(self.url)
         try:
             return attempt(lambda: call(fs, path), self.patience)
-        except FileNotFoundError:
+        except (FileNotFoundError, ClipPrepError):
             raise
         except Exception as error:
             raise self._problem(error) from error
 
     def _problem(self, error: Exception) -> StoreError:
         return StoreError(*cannot_go_on(self.url, error, self.patience).args)
+
+
+def _says_that_it_exists(error: OSError) -> bool:
+    return isinstance(error, FileExistsError) or s3_code(error) in ("PreconditionFailed", "412")

@@ -10,6 +10,7 @@ from threading import Event
 from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.job import Job
+from clip_prep_cli.location import Location
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
@@ -60,10 +61,10 @@ def run(job: Job, watch: Watch) -> Report:
         BusyError: another run writes to the output.
         CannotContinueError: no images, no space, a set with other settings, ...
     """
-    with locked(job.out, create=True) as check_lock, staging(job.out, job.staging) as scratch:
+    with locked(job.out, create=True) as out, staging(out, job.staging) as scratch:
         began = time.monotonic()
-        tensors, scan = _scan(job, watch)
-        tensors.hold(check_lock, scratch)
+        tensors, scan = _scan(job, out, watch)
+        tensors.scratch = scratch
         return _run(job, watch, tensors, scan, began)
 
 
@@ -74,7 +75,7 @@ def dry_run(job: Job) -> Report:
         CannotContinueError: no images, or a set with other settings.
     """
     began = time.monotonic()
-    tensors, scan = _scan(job, Watch())
+    tensors, scan = _scan(job, job.out, Watch())
     shards = sum(1 for _ in scan.shards())
     return Report(
         job=job,
@@ -131,16 +132,16 @@ def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:
     tensors.conclude(complete=complete)
 
 
-def _scan(job: Job, watch: Watch) -> tuple[TensorSet, Scan]:
+def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
     """The set as it is, and the inputs, of which nothing has been read but their first image.
 
     Raises:
         CannotContinueError: there is no image, or the set cannot be gone on with.
     """
     if job.overwrite:
-        tensors = TensorSet(job.out, job.settings, None)
+        tensors = TensorSet(out, job.settings, None)
     else:
-        tensors = open_set(job.out, job.settings, checksums=job.checksum)
+        tensors = open_set(out, job.settings, checksums=job.checksum)
     contents = tensors.contents
     cancelled = Event()
 

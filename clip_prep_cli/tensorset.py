@@ -5,7 +5,7 @@ run begins is removed and made again.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +37,8 @@ class TensorSet:
     """The committed state of a set, in memory and where it is stored. The caller holds the lock."""
 
     scratch: Path
-    """The directory of this machine in which tensor files are made; see `hold`."""
+    """The directory of this machine in which tensor files are made; if the set is at a URL,
+    whoever writes to it says which."""
 
     def __init__(
         self, directory: Location, settings: SetSettings, manifest: Manifest | None
@@ -59,12 +60,6 @@ class TensorSet:
         self._roots_written = 0
         self.concluded = manifest is not None and manifest.failures is not None
         """Whether the last run on it had come to an end, whichever."""
-        self._check_lock: Callable[[], None] = lambda: None
-
-    def hold(self, check_lock: Callable[[], None], scratch: Path) -> None:
-        """Let nothing be committed once `check_lock` raises, and tensor files made in `scratch`."""
-        self._check_lock = check_lock
-        self.scratch = scratch
 
     def introduce(self, generator: Mapping[str, str]) -> list[Change]:
         """Say what makes the next shards; in what that differs from what made the last ones."""
@@ -78,7 +73,6 @@ class TensorSet:
         Raises:
             OSError: it cannot be removed.
         """
-        self._check_lock()
         for name in (MANIFEST, FAILURES):
             remove_files([self.directory / name])
 
@@ -140,7 +134,7 @@ class TensorSet:
         files = {**tensors, name: FileSum.of(index)}
         if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
             self._write_manifest()
-        self._replace(name, index)
+        replace_file(self.directory / name, index)
         rows = ((record.sample, 0) for record in records)
         self.contents.add(ShardEntry(number, len(records), files), rows)
         if time.monotonic() >= self._manifest_due:
@@ -172,14 +166,9 @@ class TensorSet:
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove files; the indexes first: without one there is no shard."""
-        self._check_lock()
         indexes = [name for name in names if PurePosixPath(name).suffix == ".jsonl"]
         for some in (indexes, sorted(set(names) - set(indexes))):
             remove_files([self.directory / name for name in some])
-
-    def _replace(self, name: str, content: bytes) -> None:
-        self._check_lock()
-        replace_file(self.directory / name, content)
 
     def _enter_era(self, number: int, action: str) -> None:
         # Of later ones no shard is there: dropped at the end of a run, or never committed.
@@ -204,7 +193,7 @@ class TensorSet:
     def _write_failures(self) -> FileSum:
         every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
         content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
-        self._replace(FAILURES, content)
+        replace_file(self.directory / FAILURES, content)
         return FileSum.of(content)
 
     def _write_manifest(self, failures: FileSum | None = None) -> None:
@@ -222,7 +211,6 @@ class TensorSet:
             retry_from=self.retry_from,
             failures=failures,
         )
-        self._check_lock()
         manifest.write(self.directory)
         self._roots_written = len(manifest.roots)
         self._manifest_due = time.monotonic() + _MANIFEST_SECONDS

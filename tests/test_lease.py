@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Thread
 
 import fsspec
@@ -16,7 +17,7 @@ from clip_prep_cli import lease
 from clip_prep_cli.errors import BusyError
 from clip_prep_cli.holder import LOCK_NAME
 from clip_prep_cli.lease import LEASE_SECONDS, Lease
-from clip_prep_cli.location import entries
+from clip_prep_cli.location import entries, remove_files, replace_file
 from clip_prep_cli.lock import is_held, locked
 from clip_prep_cli.remote_path import RemotePath
 
@@ -55,9 +56,10 @@ def test_a_held_lock_names_its_holder(place: RemotePath) -> None:
 def test_release(place: RemotePath) -> None:
     """A released lock can be taken again and leaves nothing."""
     for _ in range(2):
-        with locked(place, create=True) as check:
+        with locked(place, create=True) as out:
             assert is_held(place)
-            check()
+            replace_file(out / "file", b"content")
+            remove_files([out / "file"])
         assert entries(place) == []
         assert not is_held(place)
 
@@ -113,14 +115,21 @@ def test_renewal(place: RemotePath, monkeypatch: pytest.MonkeyPatch) -> None:
     held.release()
 
 
-def test_a_lost_lock(place: RemotePath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_lock(place: RemotePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has lost its lock is told, and leaves that of the other one as it is."""
     monkeypatch.setattr(lease, "_RENEWAL_SECONDS", 0.01)
-    with locked(place) as check:
+    (tmp_path / "file").write_bytes(b"content")
+    with locked(place) as out:
+        assert isinstance(out, RemotePath)
         other = leave(place)
         with pytest.raises(BusyError, match=r"taken .* over"):
-            check()
+            out.write_bytes(b"content")
+        with pytest.raises(BusyError, match=r"taken .* over"):
+            (out / "file").upload(tmp_path / "file")
+        with pytest.raises(BusyError, match=r"taken .* over"):
+            (out / LOCK_NAME).remove()
     assert holder(place) == other
+    assert [entry.path.name for entry in entries(place)] == [LOCK_NAME]
 
 
 def test_many_at_once(place: RemotePath) -> None:

@@ -2,7 +2,8 @@
 
 import pickle
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import fsspec
 import pytest
 from urls import memory_url
 
-from clip_prep_cli.errors import StoreError, UsageError
+from clip_prep_cli.errors import BusyError, StoreError, UsageError
 from clip_prep_cli.location import (
     entries,
     in_order,
@@ -68,6 +69,34 @@ def test_upload(place: RemotePath, tmp_path: Path) -> None:
         (place / "file").upload(tmp_path / "file")
         assert (place / "file").read_bytes() == (tmp_path / "file").read_bytes()
         assert [entry.path.name for entry in entries(place)] == ["file"]
+
+
+def test_an_upload_in_the_way(place: RemotePath, tmp_path: Path) -> None:
+    """What is in the way goes, but not for a process that has lost its lock."""
+    (tmp_path / "file").write_bytes(b"new")
+    (place / "file").write_bytes(b"old")
+    (place / "file").upload(tmp_path / "file")
+    assert (place / "file").read_bytes() == b"new"
+    # The lock may be lost while the upload is under way, which is seen when it is to be completed.
+    (tmp_path / "file").write_bytes(b"late")
+    for looks in (1, 2) if place.scheme == "s3" else (1,):
+        guarded = replace(place / "file", guard=lost_after(looks))
+        with pytest.raises(BusyError):
+            guarded.upload(tmp_path / "file")
+        assert guarded.read_bytes() == b"new"
+        assert pickle.loads(pickle.dumps(guarded)) == place / "file"  # noqa: S301
+
+
+def lost_after(looks: int) -> Callable[[], None]:
+    """A lock of which it is seen at this look that it is lost."""
+    left = [None] * looks
+
+    def look() -> None:
+        left.pop()
+        if not left:
+            raise BusyError("It is lost.", "Stop.")
+
+    return look
 
 
 def test_create(place: RemotePath) -> None:
