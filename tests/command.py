@@ -68,7 +68,7 @@ class Running:
     """A `clip-prep convert` at work, in a process group of its own, with its output in `log`."""
 
     def __init__(
-        self, log: Path, source: Path, out: Path, *options: str, env: Env | None = None
+        self, log: Path, source: Path | str, out: Path, *options: str, env: Env | None = None
     ) -> None:
         self._log = log
         command = (sys.executable, "-m", "clip_prep_cli", "convert", *SMALL, source, "-o", out)
@@ -115,7 +115,7 @@ class Running:
 
 @contextmanager
 def started(
-    log: Path, source: Path, out: Path, *options: str, env: Env | None = None
+    log: Path, source: Path | str, out: Path, *options: str, env: Env | None = None
 ) -> Iterator[Running]:
     """A run at work; nothing of it is left afterwards."""
     run = Running(log, source, out, *options, env=env)
