@@ -19,6 +19,7 @@ from pathlib import Path
 
 _PER_FOLDER = 100
 _ONE_BY_ONE = "import clip_prep_cli.fetch; clip_prep_cli.fetch._THREADS = 1\n"
+_OPTIONS = ("-L", "--json", "-q", "--model", "ViT-B/32", "--dtype", "uint8")
 _SERVER = Path(__file__).with_name("static_s3.py")
 
 
@@ -53,8 +54,7 @@ def rate(source: str, env: dict[str, str]) -> float:
     """Images per second of a whole run, start of the workers included."""
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run(
-            [sys.executable, "-m", "clip_prep_cli", "convert", source, "-o", out, "-L", "--json"]
-            + ["-q", "--model", "ViT-B/32", "--dtype", "uint8"],
+            (sys.executable, "-m", "clip_prep_cli", "convert", source, "-o", out, *_OPTIONS),
             env={**os.environ, **env},
             capture_output=True,
             text=True,

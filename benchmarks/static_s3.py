@@ -30,7 +30,9 @@ class Bucket:
         if not key:
             query = parse_qs(url.query, keep_blank_values=True)
             body = self._listing(query.get("prefix", [""])[0]).encode()
-            return _head("200 OK", len(body), "application/xml") + (b"" if method == "HEAD" else body)
+            return _head("200 OK", len(body), "application/xml") + (
+                b"" if method == "HEAD" else body
+            )
         data = self._objects.get(key)
         if data is None:
             return _head("404 Not Found", 0)

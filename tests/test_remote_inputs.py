@@ -24,7 +24,15 @@ from proxy import Proxy
 from s3 import Store
 
 OPTIONS = ("--shard-size", "8", "-j", "1")
-ODD = ("a b.png", "ü.png", "x#?%41.png", "sub.png", "sub dir/q.png", "sub dir/deep/z.png", "&+=.png")
+ODD = (
+    "a b.png",
+    "ü.png",
+    "x#?%41.png",
+    "sub.png",
+    "sub dir/q.png",
+    "sub dir/deep/z.png",
+    "&+=.png",
+)
 
 
 @pytest.fixture
@@ -57,7 +65,7 @@ def remote(
     done = clip_prep(
         *("convert", "-m", "ViT-B/32", "--dtype", "uint8", f"{store.url}/in", "-o", out),
         *(*OPTIONS, *options),
-        env=store.env(proxy and proxy.url),
+        env=store.env(proxy.url if proxy else None),
         status=status,
     )
     return done.stdout + done.stderr
@@ -95,7 +103,7 @@ def test_a_set_is_that_of_the_local_tree(
     said = remote(store, out, "--prune")
     assert paths(out)[-3:] == ["/new.png", "0001.png", "sub dir//new.png"]
     assert rows(out)[-3:] == [rows(local)[paths(local).index(f"000{n}.png")] for n in (3, 2, 3)]
-    assert "2 deleted" in said or "pruned" in said.lower() or "gone" in said, said
+    assert "Pruned: 2 images" in said
     superseded = [n for shard in read_manifest(out)["shards"] for n in shard["superseded_rows"]]
     assert len(superseded) == 3
     checked = clip_prep("verify", out, "--sources", "all", env=store.env())
@@ -165,7 +173,9 @@ def test_a_store_that_goes_away_stops_the_run(
     proxy.accept()
 
 
-def running(store: Store, proxy: Proxy, tmp_path: Path, *options: str) -> AbstractContextManager[Running]:
+def running(
+    store: Store, proxy: Proxy, tmp_path: Path, *options: str
+) -> AbstractContextManager[Running]:
     """A run over what is below `in` of the bucket."""
     source = f"{store.url}/in"
     return started(
