@@ -75,8 +75,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name)
         tree = make_tree(arguments.photos, temporary / "tree", arguments.count)
-        # One at a time, a tenth of them takes long enough.
-        few = make_tree(arguments.photos, temporary / "few", arguments.count // 10)
+        # One at a time, a fifth of them takes long enough.
+        few = make_tree(arguments.photos, temporary / "few", arguments.count // 5)
         (temporary / "sitecustomize.py").write_text(_ONE_BY_ONE)
         slow = {"PYTHONPATH": os.pathsep.join([name, os.environ.get("PYTHONPATH", "")])}
         write("| source | images/s | one request at a time |\n| --- | --- | --- |\n")
