@@ -16,8 +16,12 @@ class Bucket:
     """Every file below a directory, in memory, as the objects of a bucket of any name."""
 
     def __init__(self, directory: Path) -> None:
-        paths = sorted(path for path in directory.rglob("*") if path.is_file())
-        self._objects = {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+        contents: dict[Path, bytes] = {}
+        self._objects: dict[str, bytes] = {}
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            file = path.resolve()
+            contents[file] = contents.get(file) or file.read_bytes()
+            self._objects[str(path.relative_to(directory))] = contents[file]
 
     def answer(self, method: str, target: str, headers: str) -> bytes:
         """The whole answer to a request."""
@@ -26,7 +30,9 @@ class Bucket:
         if not key:
             query = parse_qs(url.query, keep_blank_values=True)
             body = self._listing(query.get("prefix", [""])[0]).encode()
-            return _head("200 OK", len(body), "application/xml") + body
+            return _head("200 OK", len(body), "application/xml") + (
+                b"" if method == "HEAD" else body
+            )
         data = self._objects.get(key)
         if data is None:
             return _head("404 Not Found", 0)

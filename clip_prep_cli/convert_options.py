@@ -136,14 +136,6 @@ _CONVERT = (
         help=f"Give an image up after this long.  [default: {DEFAULT_TIMEOUT:g}]",
     ),
     option(
-        "--retry-for",
-        section=_RUN,
-        type=Seconds(0),
-        default=DEFAULT_PATIENCE,
-        metavar="SECONDS",
-        help=f"Keep trying a store that does not answer.  [default: {DEFAULT_PATIENCE:g}]",
-    ),
-    option(
         "--checksum",
         section=_AGAIN,
         is_flag=True,
@@ -162,6 +154,14 @@ _CONVERT = (
     ),
     option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
     WORKERS,
+    option(
+        "--retry-for",
+        section=_RUN,
+        type=Seconds(0),
+        default=DEFAULT_PATIENCE,
+        metavar="SECONDS",
+        help=f"How long to try a failing store.  [default: {DEFAULT_PATIENCE:g}]",
+    ),
     option(
         *("-n", "--dry-run"),
         section=_RUN,
