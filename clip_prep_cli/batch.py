@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clip_prep_cli.records import Reason
+from clip_prep_cli.remote import DEFAULT_PATIENCE
 
 IDLE = -1
 """The progress mark of a worker that is on no image."""
@@ -21,6 +22,8 @@ class Recipe:
     """`native`, or `pillow` for its pure twin."""
     jpeg: str = "simplejpeg"
     """`simplejpeg`, or `pillow` for its twin."""
+    patience: float = DEFAULT_PATIENCE
+    """Seconds for which a store that does not answer is asked again."""
 
 
 class Target(NamedTuple):

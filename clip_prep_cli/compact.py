@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from clip_prep_cli import plan
 from clip_prep_cli.contents import Contents
-from clip_prep_cli.errors import ClipPrepError
+from clip_prep_cli.errors import ClipPrepError, UsageError
+from clip_prep_cli.location import Location, copy_hint
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
+from clip_prep_cli.remote_path import RemotePath
 from clip_prep_cli.shards import Shard
 from clip_prep_cli.stored import StoredRows
 from clip_prep_cli.tensorset import TensorSet, open_set
@@ -56,13 +58,19 @@ class _Plan(NamedTuple):
     groups: list[Group]
 
 
-def compact(directory: Path, observer: Observer, *, dry_run: bool = False) -> Compaction:
+def compact(directory: Location, observer: Observer, *, dry_run: bool = False) -> Compaction:
     """Compact the set in `directory`.
 
     Raises:
+        UsageError: it is at a URL.
         BusyError: a run writes to it.
         CannotContinueError: it is no set, or damaged, or there is no space for a shard.
     """
+    if isinstance(directory, RemotePath):
+        raise UsageError(
+            f"{directory} is at a URL, and compacting would move all of it here and back.",
+            f"Copy it here with {copy_hint(directory)}, compact that, and copy it to a new URL.",
+        )
     began = time.monotonic()
     with locked(directory):
         tensors = open_set(directory)
@@ -141,7 +149,7 @@ def _write(tensors: TensorSet, groups: Sequence[Group], observer: Observer) -> b
     done, total = 0, sum(map(len, groups))
     for group in groups:
         number = tensors.contents.next_number
-        shard = Shard(tensors.directory, number, len(group), layouts)
+        shard = Shard(tensors.scratch, number, len(group), layouts)
         records = []
         try:
             for row, identity in enumerate(group):

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from clip_prep_cli.location import Location, in_order, reads_at_once
 from clip_prep_cli.manifest import (
     FAILURES,
     MANIFEST,
@@ -16,13 +17,14 @@ from clip_prep_cli.manifest import (
     read_index,
     reading,
 )
+from clip_prep_cli.own import own_files
 from clip_prep_cli.places import Identity, Place, Places
 from clip_prep_cli.records import Failure, Record, Sample, sample_of
 from clip_prep_cli.roots import Roots
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import FileSum, file_sum
 
-_INDEX = re.compile(r"shard-(\d{6,})\.jsonl")
+_INDEX = re.compile(r"index/shard-(\d{6,})\.jsonl")
 
 Known = Literal["new", "unchanged"] | Failure
 
@@ -115,7 +117,7 @@ class Contents:
         )
 
 
-def load(directory: Path, manifest: Manifest, *, checksums: bool = False) -> Contents:
+def load(directory: Location, manifest: Manifest, *, checksums: bool = False) -> Contents:
     """The contents of the set in `directory`; with the xxh128 of its sources if asked for.
 
     Raises:
@@ -124,16 +126,22 @@ def load(directory: Path, manifest: Manifest, *, checksums: bool = False) -> Con
     """
     contents = Contents(manifest.roots)
     contents.ignored = manifest.counts.ignored
-    last = max((entry.number for entry in manifest.shards), default=-1)
+    listed = own_files(directory)
     for entry in manifest.shards:
         for name, file in entry.files.items():
             with reading(directory / name):
-                if (directory / name).stat().st_size != file.size:
+                if _size(directory, name, listed) != file.size:
                     raise ValueError("its size is not that in the manifest")
+
+    def index_of(entry: ShardEntry) -> bytes:
+        return read_index(directory, entry)
+
+    indexes = in_order(index_of, manifest.shards, reads_at_once(directory))
+    for entry, index in zip(manifest.shards, indexes, strict=True):
         with reading(directory / entry.index):
-            contents.add(entry, _rows(read_index(directory, entry), checksums=checksums))
-    found = map(_INDEX.fullmatch, (path.name for path in (directory / "index").glob("shard-*")))
-    for number in sorted(int(match[1]) for match in found if match):
+            contents.add(entry, _rows(index, checksums=checksums))
+    last = max((entry.number for entry in manifest.shards), default=-1)
+    for number in _committed(listed):
         # Committed after the manifest was written. One below is left of a shard that was dropped.
         if number > last:
             path = directory / index_file(number)
@@ -147,13 +155,27 @@ def load(directory: Path, manifest: Manifest, *, checksums: bool = False) -> Con
     return contents
 
 
+def _size(directory: Location, name: str, listed: Mapping[str, int]) -> int:
+    """The size of a file; a store is not asked for each of them, since it has listed them."""
+    if isinstance(directory, Path):
+        return (directory / name).stat().st_size
+    if name not in listed:
+        raise FileNotFoundError
+    return listed[name]
+
+
+def _committed(names: Iterable[str]) -> list[int]:
+    """The shards whose indexes are among these files, in order."""
+    return sorted(int(match[1]) for match in map(_INDEX.fullmatch, names) if match)
+
+
 def _rows(index: bytes, *, checksums: bool) -> list[tuple[Sample, int]]:
     lines = json.loads(b"[" + b",".join(index.splitlines()) + b"]")
     return [(sample_of(f), int(f["xxh128"], 16) if checksums else 0) for f in lines]
 
 
 def _entry(
-    directory: Path, settings: SetSettings, number: int, rows: int, index: bytes
+    directory: Location, settings: SetSettings, number: int, rows: int, index: bytes
 ) -> ShardEntry:
     """What the manifest would say of a shard that it does not name yet."""
     files = {}
@@ -164,7 +186,7 @@ def _entry(
     return ShardEntry(number, rows, files)
 
 
-def _load_failures(path: Path, contents: Contents, manifest: Manifest) -> None:
+def _load_failures(path: Location, contents: Contents, manifest: Manifest) -> None:
     content = path.read_bytes() if path.exists() else b""
     if manifest.failures and manifest.failures != FileSum.of(content):
         raise ValueError(f"its checksum is not that in {MANIFEST}")

@@ -7,7 +7,8 @@ import click
 
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.options import JSON, QUIET, WORKERS, all_of, choice, option
-from clip_prep_cli.params import FailureLimitType, ModelName, Seconds
+from clip_prep_cli.params import FailureLimitType, ModelName, Seconds, SetPath
+from clip_prep_cli.remote import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
     from clip_prep_cli.job import Job
@@ -79,9 +80,16 @@ _CONVERT = (
         *("-o", "--out"),
         section=_TARGET,
         required=True,
-        type=click.Path(path_type=Path),
+        type=SetPath(path_type=Path),
         metavar="DIR",
-        help="Where the tensors go.",
+        help="Where the tensors go: a directory, or a URL (s3://, gs://).",
+    ),
+    option(
+        "--staging",
+        section=_TARGET,
+        type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+        metavar="DIR",
+        help="Where shards for a URL are built.  [default: $TMPDIR]",
     ),
     option(
         "--format",
@@ -146,6 +154,14 @@ _CONVERT = (
     ),
     option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
     WORKERS,
+    option(
+        "--retry-for",
+        section=_RUN,
+        type=Seconds(0),
+        default=DEFAULT_PATIENCE,
+        metavar="SECONDS",
+        help=f"How long to try a failing store.  [default: {DEFAULT_PATIENCE:g}]",
+    ),
     option(
         *("-n", "--dry-run"),
         section=_RUN,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from clip_prep_cli.errors import UsageError
+from clip_prep_cli.location import copy_hint, location_of
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.normalize import ITEM_DTYPE, lookup_table, normalize
 from clip_prep_cli.records import Record
@@ -49,11 +50,13 @@ class TensorDataset(Dataset[Any]):
                 same bits as the rows of a float32 set.
 
         Raises:
-            UsageError: the set has no tensors for `model`, or it is not clear which are wanted.
+            UsageError: the set is at a URL, has no tensors for `model`, or it is not clear which
+                are wanted.
             CannotContinueError: there is no set, or it is damaged.
             OSError: it cannot be read.
         """
-        self._stored = StoredSet(Path(directory))
+        self._directory = _here(directory)
+        self._stored = StoredSet(self._directory)
         self.layout = _layout(self._stored, model)
         self.paths: Sequence[str] = Strings(map(self._stored.source, self._stored.records()))
         """The absolute path of each image, as it was when it was converted."""
@@ -142,7 +145,7 @@ class TensorDataset(Dataset[Any]):
         return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(shape)
 
     def _file(self, shard: int) -> Path:
-        return self._stored.directory / self.layout.file(shard)
+        return self._directory / self.layout.file(shard)
 
 
 class ShardSampler(Sampler[int]):
@@ -209,6 +212,16 @@ class ShardSampler(Sampler[int]):
                     self._dataset.prefetch(shard)
             rows = np.concatenate([np.arange(begin, end) for _, begin, end in group])
             yield from random.permutation(rows).tolist()
+
+
+def _here(directory: str | os.PathLike[str]) -> Path:
+    location = location_of(directory)
+    if isinstance(location, Path):
+        return location
+    raise UsageError(
+        f"{location} is at a URL, and a dataset is memory-mapped.",
+        f"Copy the set here with {copy_hint(location)}.",
+    )
 
 
 def _layout(stored: StoredSet, model: str | None) -> Layout:

@@ -1,10 +1,10 @@
 """What a run did, as text for people and JSON for programs; somebody else prints it."""
 
 from collections.abc import Mapping, Sequence
-from os.path import join
 from typing import Any
 
 from clip_prep_cli.records import Failure
+from clip_prep_cli.roots import join
 from clip_prep_cli.run import Report
 from clip_prep_cli.scan import Tally
 from clip_prep_cli.versions import Change

@@ -24,6 +24,10 @@ class DamagedError(CannotContinueError):
     """A file of a set is not as it was written."""
 
 
+class StoreError(CannotContinueError):
+    """A store at a URL refuses, or does not answer."""
+
+
 class ImageError(ClipPrepError):
     """An image that cannot be converted; `reason` is from the closed list of failures."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from clip_prep_cli import plan
 from clip_prep_cli.ahead import Ahead
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
+from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.job import Job
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Failure, Record, Sample
@@ -55,7 +56,7 @@ class Execution:
         self._scan = scan
         self._watch = watch
         self._open: deque[_Open] = deque()
-        self._write_error: OSError | None = None
+        self._error: OSError | CannotContinueError | None = None
         self._next_number = tensors.contents.next_number
         self._roots = tensors.contents.roots
         self._introduced = False
@@ -65,7 +66,8 @@ class Execution:
 
         Raises:
             OSError: the output cannot be written. What was complete by then is committed.
-            CannotContinueError: there is no space for a shard, or workers do not start.
+            CannotContinueError: there is no space for a shard, workers do not start, or a store
+                of inputs does not answer.
         """
         job = self._job
         recipe = Recipe(
@@ -74,6 +76,7 @@ class Execution:
             job.settings.exif,
             job.max_pixels,
             job.resize,
+            patience=job.retry_for,
         )
         ahead = Ahead(groups, max(2, _SAMPLES_AHEAD // job.settings.shard_size))
         sealer = Sealer(self._tensors)
@@ -82,6 +85,7 @@ class Execution:
                 try:
                     fed = self._feed(ahead, pool, sealer)
                 except Exception:
+                    pool.hurry()
                     self._drain(pool, sealer)
                     raise
                 self._drain(pool, sealer)
@@ -91,8 +95,8 @@ class Execution:
             for unfinished in self._open:
                 self._give_up(unfinished)
             sealer.finish()
-        if self._write_error:
-            raise self._write_error
+        if self._error:
+            raise self._error
         return fed and self._scan.tally.scanned and not self._open
 
     def _feed(self, ahead: Ahead[tuple[Sample, ...]], pool: WorkerPool, sealer: Sealer) -> bool:
@@ -104,7 +108,7 @@ class Execution:
                     return False
                 continue
             shard = Shard(
-                self._tensors.directory, self._next_number, len(samples), self._job.settings.layouts
+                self._tensors.scratch, self._next_number, len(samples), self._job.settings.layouts
             )
             self._next_number += 1
             self._open.append(_Open(shard, samples, {}))
@@ -122,24 +126,21 @@ class Execution:
 
     def _stopping(self) -> bool:
         failed = self._job.fail_fast and self._scan.tally.failed > 0
-        return failed or self._write_error is not None or self._watch.should_stop()
+        return failed or self._error is not None or self._watch.should_stop()
 
     def _absorb(self, pool: WorkerPool, sealer: Sealer) -> None:
         """Take in what workers have done; commit the shards that are complete, in order."""
         tally = self._scan.tally
+        if self._stopping():
+            pool.hurry()
         for batch, outcomes in pool.collect():
             if isinstance(outcomes, RowNotWrittenError):
-                self._write_error = outcomes.error
-                continue
-            under_way = next(each for each in self._open if each.shard.number == batch.shard)
-            for row, outcome in zip(batch.rows, outcomes, strict=True):
-                result = _result(under_way.samples[row], outcome, batch.shard)
-                under_way.results[row] = result
-                if isinstance(result, Failure):
-                    self.failures.append(result)
-                    tally.failed += 1
-                else:
-                    tally.converted += 1
+                self._error = outcomes.error
+            elif isinstance(outcomes, CannotContinueError):
+                if not self._stopping():  # else it has been hurried
+                    self._error = outcomes
+            else:
+                self._take(batch, outcomes)
         if pool.versions and not self._introduced:
             self._introduced = True
             if changes := self._tensors.introduce({**package_versions(), **pool.versions}):
@@ -148,6 +149,18 @@ class Execution:
             done = self._open.popleft()
             sealer.put(done.shard, done.in_order())
         self._watch.on_progress(tally)
+
+    def _take(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of the rows of a batch."""
+        under_way = next(each for each in self._open if each.shard.number == batch.shard)
+        for row, outcome in zip(batch.rows, outcomes, strict=True):
+            result = _result(under_way.samples[row], outcome, batch.shard)
+            under_way.results[row] = result
+            if isinstance(result, Failure):
+                self.failures.append(result)
+                self._scan.tally.failed += 1
+            else:
+                self._scan.tally.converted += 1
 
     def _drain(self, pool: WorkerPool, sealer: Sealer) -> None:
         while pool.busy:

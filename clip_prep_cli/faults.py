@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
 from clip_prep_cli.errors import DamagedError
-from clip_prep_cli.lock import LOCK_NAME, is_held
+from clip_prep_cli.holder import LOCK_NAME
+from clip_prep_cli.location import Location, entries, open_read
+from clip_prep_cli.lock import is_held
 from clip_prep_cli.manifest import FAILURES, MANIFEST, Manifest, ShardEntry, read_index, reading
+from clip_prep_cli.own import is_own
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.shards import FileSum, Layout, file_sum, rows_begin
-from clip_prep_cli.tensorset import is_own
 
 _LEFT = "left by a run that was cut short; run it again"
 
@@ -33,27 +35,31 @@ class Fault(NamedTuple):
         return self.problem == _LEFT
 
 
-def strangers(directory: Path, manifest: Manifest) -> Iterator[Fault]:
+def strangers(directory: Location, manifest: Manifest) -> Iterator[Fault]:
     """What lies in the directory, and the manifest does not name."""
     known = {MANIFEST, FAILURES, LOCK_NAME}
     for entry in manifest.shards:
         known.update(entry.files)
     folders = {"index", *(layout.folder for layout in manifest.settings.layouts)}
     running = is_held(directory)
-    for path in sorted(directory.iterdir()):
-        inside = path.is_dir() and not path.is_symlink() and path.name in folders
-        for each in sorted(path.iterdir()) if inside else [path]:
-            name = str(each.relative_to(directory))
-            if name in known:
-                continue
-            if is_own(each, directory):
-                if not running:
-                    yield Fault(name, None, None, _LEFT)
-            else:
-                yield Fault(name, None, None, "does not belong to the set")
+    for name in sorted(set(_lying(directory, folders)) - known):
+        if not is_own(PurePosixPath(name).name):
+            yield Fault(name, None, None, "does not belong to the set")
+        elif not running:
+            yield Fault(name, None, None, _LEFT)
 
 
-def wrong_failures(directory: Path, manifest: Manifest) -> Iterator[Fault]:
+def _lying(directory: Location, folders: set[str]) -> Iterator[str]:
+    """What lies in the directory, and in these folders of it."""
+    for entry in entries(directory):
+        name = entry.path.name
+        if entry.is_folder and name in folders:
+            yield from (f"{name}/{inner.path.name}" for inner in entries(entry.path))
+        else:
+            yield name
+
+
+def wrong_failures(directory: Location, manifest: Manifest) -> Iterator[Fault]:
     """What is wrong with the list of failures."""
     if manifest.failures is None:  # a run is changing them, or was killed
         return
@@ -69,7 +75,7 @@ def wrong_failures(directory: Path, manifest: Manifest) -> Iterator[Fault]:
         yield Fault(FAILURES, None, None, _words(error))
 
 
-def wrong_in_shard(directory: Path, manifest: Manifest, entry: ShardEntry) -> Iterator[Fault]:
+def wrong_in_shard(directory: Location, manifest: Manifest, entry: ShardEntry) -> Iterator[Fault]:
     """All that is wrong with the files of a shard."""
     records: list[Record] = []
     try:
@@ -94,7 +100,7 @@ def wrong_in_shard(directory: Path, manifest: Manifest, entry: ShardEntry) -> It
             yield Fault(name, None, None, _words(error))
 
 
-def _records(directory: Path, manifest: Manifest, entry: ShardEntry) -> list[Record]:
+def _records(directory: Location, manifest: Manifest, entry: ShardEntry) -> list[Record]:
     lines = read_index(directory, entry).splitlines()
     records = [Record.from_json(line) for line in lines]
     folders = {layout.folder for layout in manifest.settings.layouts}
@@ -104,13 +110,12 @@ def _records(directory: Path, manifest: Manifest, entry: ShardEntry) -> list[Rec
     return records
 
 
-def _wrong_rows(path: Path, layout: Layout, records: Sequence[Record]) -> Iterator[int]:
-    buffer = bytearray(layout.row_bytes)
-    with open(path, "rb", buffering=0) as file:
-        file.seek(rows_begin(path))
+def _wrong_rows(path: Location, layout: Layout, records: Sequence[Record]) -> Iterator[int]:
+    begin = rows_begin(path)
+    with open_read(path) as file:
+        file.seek(begin)
         for row, record in enumerate(records):
-            file.readinto(buffer)
-            if xxh3_64_hexdigest(buffer) != record.rows[layout.folder]:
+            if xxh3_64_hexdigest(file.read(layout.row_bytes)) != record.rows[layout.folder]:
                 yield row
 
 

@@ -4,11 +4,11 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from clip_prep_cli.location import Location, entries
 from clip_prep_cli.lock import is_held
 from clip_prep_cli.manifest import FAILURES, MANIFEST, Manifest
 from clip_prep_cli.stored import StoredSet
@@ -40,7 +40,7 @@ class Sources:
 class Info:
     """What is in a set."""
 
-    directory: Path
+    directory: Location
     manifest: Manifest
     running: bool
     """Whether some process is changing the set."""
@@ -63,7 +63,7 @@ class Info:
         return sum(self.files.values())
 
 
-def info(directory: Path) -> Info:
+def info(directory: Location) -> Info:
     """What is in the set in `directory`; it takes about 40 bytes of memory an image.
 
     Raises:
@@ -89,9 +89,10 @@ def _files(stored: StoredSet) -> dict[str, int]:
     for entry in stored.manifest.shards:
         for name, file in entry.files.items():
             sizes[name.partition("/")[0]] += file.size
-    for path in (stored.directory / MANIFEST, stored.directory / FAILURES):
-        if path.exists():  # a first run may not be so far yet
-            sizes[path.name] = path.stat().st_size
+    lying = {each.path.name: each.size for each in entries(stored.directory)}
+    for name in (MANIFEST, FAILURES):
+        if name in lying:  # a first run may not be so far yet
+            sizes[name] = lying[name]
     return dict(sizes)
 
 

@@ -10,8 +10,11 @@ from typing import TypedDict
 from clip_prep_cli.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.location import Location, location_of
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, place_of
+from clip_prep_cli.remote_path import RemotePath
 from clip_prep_cli.selection import Selection
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import ITEM_BYTES
@@ -23,18 +26,22 @@ class Job:
 
     Raises:
         UsageError: the settings contradict each other or what is on disk.
+        CannotContinueError: a package that a URL needs is not installed.
     """
 
     inputs: tuple[str, ...]
-    """Directories and image files."""
-    out: Path
+    """Directories and image files, here or at URLs."""
+    out: Location
     settings: SetSettings
     workers: int
+    staging: Path | None = None
+    """Where the shards of a set at a URL are built; None: where temporary files go."""
     files_from: NameList | None = None
     """Further inputs; relative names are against the current directory."""
     selection: Selection = field(default_factory=Selection)
     max_pixels: int = DEFAULT_MAX_PIXELS
     timeout: float = DEFAULT_TIMEOUT
+    retry_for: float = DEFAULT_PATIENCE
     fail_fast: bool = False
     checksum: bool = False
     prune: bool = False
@@ -62,6 +69,7 @@ class Job:
             ("workers", self.workers, 1),
             ("max_pixels", self.max_pixels, 1),
             ("timeout", self.timeout, 0),
+            ("retry_for", self.retry_for, 0),
         ):
             if not number >= least:  # as nan is not
                 raise UsageError(f"{name} is {number}.", f"It must be at least {least}.")
@@ -83,17 +91,34 @@ class Job:
             raise UsageError(
                 "There is no input.", "Name directories or image files, or a list by --files-from."
             )
-        out = os.path.realpath(self.out)
         for name in self.inputs:
+            if is_url(name):
+                place_of(checked(name))  # what is there is for the run to find out
+                continue
             if not os.path.exists(name):
                 raise UsageError(f"The input {name} does not exist.", "Check the path.")
-            if os.path.isdir(name) and _within(out, os.path.realpath(name)):
+            if self._would_walk_output(name):
                 raise UsageError(
                     f"The output {self.out} lies inside the input {name}, and would be walked.",
                     "Take an --out beside the inputs.",
                 )
-        if self.out.exists() and not self.out.is_dir():
+        if isinstance(self.out, RemotePath):
+            if self.out.scheme in ("http", "https"):
+                raise UsageError(
+                    f"Nothing can be written to {self.out}.", "Take s3://, gs:// or the like."
+                )
+        elif self.out.exists() and not self.out.is_dir():
             raise UsageError(f"The output {self.out} is a file.", "Take a directory as --out.")
+        elif self.staging:
+            raise UsageError(
+                f"--staging is for an output at a URL, and {self.out} is none.", "Leave it out."
+            )
+
+    def _would_walk_output(self, name: str) -> bool:
+        if isinstance(self.out, RemotePath):
+            return f"{self.out.url}/".startswith(f"{name.rstrip('/')}/")
+        directory = os.path.isdir(name)
+        return directory and _within(os.path.realpath(self.out), os.path.realpath(name))
 
 
 class ConvertOptions(TypedDict, total=False):
@@ -103,6 +128,7 @@ class ConvertOptions(TypedDict, total=False):
     dtype: str
     shard_size: int
     exif: str
+    staging: str | os.PathLike[str] | None
     workers: int | None
     files_from: str | None
     null: bool
@@ -112,6 +138,7 @@ class ConvertOptions(TypedDict, total=False):
     follow_links: bool
     max_pixels: int
     timeout: float
+    retry_for: float
     fail_fast: bool
     checksum: bool
     prune: bool
@@ -125,6 +152,7 @@ DEFAULTS = ConvertOptions(
     dtype="float32",
     shard_size=1024,
     exif="ignore",
+    staging=None,
     workers=None,
     files_from=None,
     null=False,
@@ -134,6 +162,7 @@ DEFAULTS = ConvertOptions(
     follow_links=False,
     max_pixels=DEFAULT_MAX_PIXELS,
     timeout=DEFAULT_TIMEOUT,
+    retry_for=DEFAULT_PATIENCE,
     fail_fast=False,
     checksum=False,
     prune=False,
@@ -146,7 +175,7 @@ DEFAULTS = ConvertOptions(
 def make_job(
     inputs: Iterable[str | os.PathLike[str]],
     models: Iterable[str],
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | RemotePath,
     options: ConvertOptions,
 ) -> Job:
     """The job with these options, and `DEFAULTS` for the others.
@@ -163,7 +192,7 @@ def make_job(
         raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
     return Job(
         inputs=tuple(os.fspath(name) for name in inputs),
-        out=Path(out),
+        out=location_of(out, given["retry_for"]),
         settings=SetSettings(
             resolutions=_resolutions(models),
             dtype=given["dtype"],
@@ -172,6 +201,7 @@ def make_job(
             exif=given["exif"],
         ),
         workers=usable_cpus() if given["workers"] is None else given["workers"],
+        staging=Path(given["staging"]) if given["staging"] else None,
         files_from=NameList(file, given["null"]) if file else None,
         selection=Selection(
             include=tuple(given["include"]),
@@ -181,6 +211,7 @@ def make_job(
         ),
         max_pixels=given["max_pixels"],
         timeout=given["timeout"],
+        retry_for=given["retry_for"],
         fail_fast=given["fail_fast"],
         checksum=given["checksum"],
         prune=given["prune"],

@@ -3,32 +3,45 @@
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 from clip_prep_cli.durable import make_directory, storage_error
-from clip_prep_cli.errors import BusyError
-
-LOCK_NAME = ".clip-prep.lock"
-"""The lock file in an output directory; there only while a run holds it, or after it was killed."""
-
+from clip_prep_cli.holder import LOCK_NAME, busy, this_process
+from clip_prep_cli.lease import Lease, is_leased
+from clip_prep_cli.location import Location
+from clip_prep_cli.remote_path import RemotePath
 
 _LOOKS = 20
 _LOOK_SECONDS = 0.005
 
 
 @contextmanager
-def locked(directory: Path, *, create: bool = False) -> Iterator[None]:
+def locked(directory: Location, *, create: bool = False) -> Iterator[Location]:
     """Hold an output directory, which is made if need be; while it is held, errors are its own.
+
+    Gives the directory to write to: one at a URL raises BusyError once the lock is lost.
 
     Raises:
         BusyError: another process has it.
         CannotContinueError: it cannot be written to, now or later.
     """
+    if isinstance(directory, Path):
+        with _locked_here(directory, create=create):
+            yield directory
+        return
+    lease = Lease(directory)
+    try:
+        yield replace(directory, guard=lease.check)
+    finally:
+        lease.release()
+
+
+@contextmanager
+def _locked_here(directory: Path, *, create: bool) -> Iterator[None]:
     made = _missing(directory) if create else []
     try:
         try:
@@ -66,14 +79,9 @@ class Lock:
         """
         self._path = directory / LOCK_NAME
         self._file = self._take()
-        holder = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
         try:
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, json.dumps(holder).encode(), 0)
+            os.pwrite(self._file, json.dumps(this_process()).encode(), 0)
         except OSError:
             self.release()
             raise
@@ -97,7 +105,7 @@ class Lock:
                 if looks:  # `is_held` has it for a moment
                     time.sleep(_LOOK_SECONDS)
                     continue
-                raise _busy(self._path.parent, holder) from None
+                raise busy(self._path.parent, holder) from None
             # The last holder may have removed the file between our open() and flock().
             if self._is_still(file):
                 return file
@@ -110,8 +118,10 @@ class Lock:
             return False
 
 
-def is_held(directory: Path) -> bool:
+def is_held(directory: Location) -> bool:
     """Whether a run is writing to `directory` now."""
+    if isinstance(directory, RemotePath):
+        return is_leased(directory)
     try:
         file = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -123,15 +133,3 @@ def is_held(directory: Path) -> bool:
     finally:
         os.close(file)
     return False
-
-
-def _busy(directory: Path, holder: bytes) -> BusyError:
-    try:
-        fields = json.loads(holder)
-        who = f"process {fields['pid']} on {fields['host']}, since {fields['since']}"
-    except (ValueError, TypeError, KeyError):  # caught between taking the lock and signing it
-        who = "just started"
-    return BusyError(
-        f"Another run is writing to {directory}: {who}.",
-        "Wait until it has ended, or take another --out.",
-    )

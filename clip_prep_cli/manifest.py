@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import xxhash
 
-from clip_prep_cli.durable import write_atomically
 from clip_prep_cli.errors import CannotContinueError, DamagedError
+from clip_prep_cli.location import Location, replace_file
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import FileSum, shard_name
 
@@ -150,13 +149,13 @@ class Manifest:
             failures=_file_sum(fields["failures"]) if fields["failures"] else None,
         )
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Location) -> None:
         """Replace the manifest in `directory`.
 
         Raises:
             OSError: it cannot be written; the old one stays.
         """
-        write_atomically(directory / MANIFEST, self.to_bytes())
+        replace_file(directory / MANIFEST, self.to_bytes())
 
 
 def _file_json(file: FileSum) -> dict[str, Any]:
@@ -178,7 +177,7 @@ def _signature(body: bytes) -> bytes:
     return _MARK + xxhash.xxh3_128_hexdigest(body).encode() + b'"\n}\n'
 
 
-def read_manifest(directory: Path) -> Manifest | None:
+def read_manifest(directory: Location) -> Manifest | None:
     """The manifest of the set in `directory`, or None if there is none.
 
     Raises:
@@ -206,7 +205,7 @@ def read_manifest(directory: Path) -> Manifest | None:
         return Manifest.from_bytes(content)
 
 
-def manifest_of(directory: Path) -> Manifest:
+def manifest_of(directory: Location) -> Manifest:
     """The manifest of the set in `directory`.
 
     Raises:
@@ -223,7 +222,7 @@ def manifest_of(directory: Path) -> Manifest:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Location) -> Iterator[None]:
     """While a file of a set is read: whatever is wrong with it is damage.
 
     Raises:
@@ -246,7 +245,7 @@ def _damage(problem: str) -> DamagedError:
     )
 
 
-def read_index(directory: Path, entry: ShardEntry) -> bytes:
+def read_index(directory: Location, entry: ShardEntry) -> bytes:
     """A shard's index, as it was written.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.params import ModelName, SourceCountType
+from clip_prep_cli.params import ModelName, SetPath, SourceCountType
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.sections import SectionOption
 
@@ -46,7 +46,7 @@ QUIET = option(
     *("-q", "--quiet"), section="The run", is_flag=True, help="Say nothing if all is well."
 )
 _SET = click.argument(
-    "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "directory", metavar="DIR", type=SetPath(exists=True, file_okay=False, path_type=Path)
 )
 
 _VERIFY = (

@@ -11,6 +11,7 @@ from clip_prep_cli.decode import open_image, prepare_process, reason_of
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.reader import Reader
 from clip_prep_cli.records import Failure, Reason, Record
+from clip_prep_cli.remote import is_url
 
 _NEVER_OPENED: tuple[Reason, ...] = ("timeout", "worker_died")
 """What did that to a worker would do it to this process."""
@@ -41,7 +42,8 @@ class Originals:
             return _dim_cut(self._thumbnail(data))
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
-            return reason_of(error)[1] if os.path.exists(path) else "the source is gone"
+            there = is_url(path) or os.path.exists(path)
+            return reason_of(error)[1] if there else "the source is gone"
 
     def damaged(self, path: str, failure: Failure) -> Image.Image | None:
         """As much as can be decoded of a source that failed; None if that is nothing."""

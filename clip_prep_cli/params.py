@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from clip_prep_cli.location import location_of
 from clip_prep_cli.pixels.models import ALL_MODELS, MODELS
+from clip_prep_cli.remote import is_url
+from clip_prep_cli.remote_path import RemotePath
 
 
 class ModelName(click.ParamType[str]):
@@ -103,3 +106,18 @@ class SourceCountType(click.ParamType[int]):
         except ValueError:
             count = -1
         return count if count >= 0 else self.fail(f"{value!r} is no number of rows.", param, ctx)
+
+
+class SetPath(click.Path):
+    """A directory, or a URL."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click declares it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """The `Location`; what is said of directories is checked of those alone."""
+        if isinstance(value, str) and is_url(value):
+            value = location_of(value)
+        return value if isinstance(value, RemotePath) else super().convert(value, param, ctx)

@@ -26,15 +26,15 @@ _MAX_COUNTED_SECONDS = 1.0
 """From one look at a worker to the next. If it took longer, this process slept, and it too."""
 
 
-Answer = dict[str, str] | list[Outcome] | RowNotWrittenError
+Answer = dict[str, str] | list[Outcome] | RowNotWrittenError | CannotContinueError
 """A worker's first word, its versions; then a word on each batch."""
 
 
 class Done(NamedTuple):
-    """A batch and the outcome of each of its rows, or why its rows could not be written."""
+    """A batch and the outcome of each of its rows, or why they could not be written or read."""
 
     batch: Batch
-    outcomes: list[Outcome] | RowNotWrittenError
+    outcomes: list[Outcome] | RowNotWrittenError | CannotContinueError
 
 
 @dataclass
@@ -63,7 +63,7 @@ class _Worker:
 
     def __init__(self, context: ForkServerContext | SpawnContext, recipe: Recipe) -> None:
         self.connection, theirs = context.Pipe()
-        self._progress = context.RawArray("q", [IDLE, 0])
+        self._progress = context.RawArray("q", [IDLE, 0, 0])
         self._process = context.Process(
             target=_work, args=(theirs, recipe, self._progress), daemon=True
         )
@@ -96,6 +96,10 @@ class _Worker:
             self._stuck += min(now - then, _MAX_COUNTED_SECONDS)
         self._looked = (self.ticks, now)
         return self._stuck
+
+    def hurry(self) -> None:
+        """Have it wait no more for what comes over the network."""
+        self._progress[2] = 1
 
     def kill(self) -> str:
         """End it at once, if it has not ended; how it ended."""
@@ -144,6 +148,11 @@ class WorkerPool:
     def busy(self) -> bool:
         """Whether any batch has not come back yet."""
         return bool(self._returned) or any(member.work for member in self._workers)
+
+    def hurry(self) -> None:
+        """Have workers wait no more for the network: batches may come back unfinished."""
+        for member in self._workers:
+            member.hurry()
 
     def has_room(self) -> bool:
         """Whether a worker is short of work."""

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
+from clip_prep_cli.location import Location, absolute
 from clip_prep_cli.originals import Originals, libraries_silenced
 from clip_prep_cli.outputs import check_output, write_output
 from clip_prep_cli.pixels.models import models_at
@@ -25,7 +26,7 @@ from clip_prep_cli.stored import StoredSet
 class Request:
     """Which sheet is wanted."""
 
-    directory: Path
+    directory: Location
     out: Path
     count: int
     seed: int
@@ -167,7 +168,7 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
         chosen += f", chosen by seed {request.seed}"
     if request.crop:
         chosen += "; dimmed: what the crop cuts away"
-    directory = request.directory.absolute()
+    directory = absolute(request.directory)
     return directory.name or str(directory), f"{layout.folder} {layout.dtype}: {models}", chosen
 
 

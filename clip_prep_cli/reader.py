@@ -5,25 +5,34 @@ from io import FileIO
 from stat import S_ISREG
 
 from clip_prep_cli.decode import DecodeError
+from clip_prep_cli.fetch import Terms, read_whole
+from clip_prep_cli.remote import is_url
 from clip_prep_cli.scratch import Scratch
 
 _MAX_BYTES_PER_PIXEL = 8
 _SMALL_FILE = 1 << 28
+_PATIENCE = 10.0
+"""Seconds for a store to answer somebody who waits; the files of a run are fetched elsewhere."""
 
 
 class Reader:
     """Reads whole files into one buffer."""
 
     def __init__(self, max_pixels: int) -> None:
-        self._most = max(_SMALL_FILE, _MAX_BYTES_PER_PIXEL * max_pixels)
+        self.most = max(_SMALL_FILE, _MAX_BYTES_PER_PIXEL * max_pixels)
+        """Bytes: no image within the limits is larger."""
         self._scratch = Scratch()
 
-    def read(self, path: str) -> tuple[memoryview, int]:
+    def read(self, path: str) -> tuple[memoryview, int | None]:
         """The bytes of a regular file, valid until the next call, and its mtime in ns.
+
+        Of what is at a URL, only listings know the mtime.
 
         Raises:
             DecodeError: it cannot be read, or no image within the limits can be that large.
         """
+        if is_url(path):
+            return memoryview(read_whole(path, Terms(self.most, _PATIENCE))), None
         try:
             # O_NONBLOCK: opening a FIFO that took the file's place must not wait for a writer.
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -34,7 +43,7 @@ class Reader:
             os.close(file)
             raise DecodeError("unreadable", "is not a regular file")
         with open(file, "rb", buffering=0) as source:
-            if stat.st_size > self._most:
+            if stat.st_size > self.most:
                 detail = f"{stat.st_size} bytes are more than --max-pixels can need"
                 raise DecodeError("too_large", detail)
             try:

@@ -4,17 +4,18 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import join
-from pathlib import Path
 from typing import NamedTuple
 
 from clip_prep_cli import plan
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.checksum import file_xxh128
+from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import Manifest, ShardEntry
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Record
+from clip_prep_cli.roots import join
 from clip_prep_cli.stored import StoredRows
 
 
@@ -64,7 +65,7 @@ def choose(shards: Iterable[ShardEntry], count: int) -> dict[int, list[int]]:
 
 
 def recheck(
-    directory: Path,
+    directory: Location,
     manifest: Manifest,
     chosen: Mapping[int, Sequence[int]],
     workers: int,
@@ -102,6 +103,8 @@ def recheck(
         for batch, outcomes in pool.collect():
             if isinstance(outcomes, RowNotWrittenError):
                 raise outcomes.error
+            if isinstance(outcomes, CannotContinueError):
+                raise outcomes
             for row, source, outcome in zip(batch.rows, batch.sources, outcomes, strict=True):
                 _compare(
                     check, (batch.shard, row), stored.record(batch.shard, row), source, outcome

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from clip_prep_cli.location import Location
 from clip_prep_cli.outputs import check_output, write_output
 from clip_prep_cli.report_data import report_data
 from clip_prep_cli.report_page import page
 from clip_prep_cli.stored import StoredSet
 
 
-def write_report(directory: Path, out: Path, seed: int) -> int:
+def write_report(directory: Location, out: Path, seed: int) -> int:
     """Write the page on the set in `directory` to `out`; its size in bytes.
 
     Raises:

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clip_prep_cli.location import Location, absolute
 from clip_prep_cli.manifest import Manifest
 from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
 from clip_prep_cli.records import Failure, Reason, Record
@@ -58,7 +58,7 @@ class TensorBytes(NamedTuple):
 class ReportData:
     """A set in numbers, names and a few pictures."""
 
-    directory: Path
+    directory: Location
     """Absolute."""
     manifest: Manifest
     tensors: tuple[TensorBytes, ...]
@@ -84,7 +84,7 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
     settings = stored.manifest.settings
     failures = _grouped(stored, stored.failures())  # first: a run that begins now replaces them
     return ReportData(
-        directory=stored.directory.resolve(),
+        directory=absolute(stored.directory),
         manifest=stored.manifest,
         tensors=tuple(
             TensorBytes(

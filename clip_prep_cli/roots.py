@@ -3,6 +3,8 @@
 import os
 from collections.abc import Container, Iterable
 
+from clip_prep_cli.remote import is_url
+
 
 class Roots:
     """Absolute directories, numbered as they come; one thread may add while others look."""
@@ -31,14 +33,20 @@ class Roots:
         root = innermost(path, self._numbers)
         if root is None:
             raise KeyError(path)
-        return self._numbers[root], path[len(root) :].lstrip(os.sep)
+        # Not more than one slash: the names of objects may begin with further ones.
+        return self._numbers[root], path[len(root) :].removeprefix("/")
 
     def join(self, root: int, path: str) -> str:
         """The absolute path of what `locate` found."""
-        return os.path.join(self._paths[root], path)
+        return join(self._paths[root], path)
 
     def __contains__(self, directory: str) -> bool:
         return directory in self._numbers
+
+
+def join(root: str, path: str) -> str:
+    """The absolute path, or URL, of what lies at `path` below `root`."""
+    return f"{root}/{path}" if is_url(root) else os.path.join(root, path)
 
 
 def innermost(path: str, directories: Container[str]) -> str | None:

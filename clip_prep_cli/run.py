@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from itertools import chain
 from threading import Event
 
-from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.job import Job
+from clip_prep_cli.location import Location
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
-from clip_prep_cli.sources import Inputs, Source, is_gone
+from clip_prep_cli.sources import Inputs, Source
+from clip_prep_cli.staging import staging
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
 
@@ -59,8 +61,11 @@ def run(job: Job, watch: Watch) -> Report:
         BusyError: another run writes to the output.
         CannotContinueError: no images, no space, a set with other settings, ...
     """
-    with locked(job.out, create=True):
-        return _run(job, watch, time.monotonic())
+    with locked(job.out, create=True) as out, staging(out, job.staging) as scratch:
+        began = time.monotonic()
+        tensors, scan = _scan(job, out, watch)
+        tensors.scratch = scratch
+        return _run(job, watch, tensors, scan, began)
 
 
 def dry_run(job: Job) -> Report:
@@ -70,7 +75,7 @@ def dry_run(job: Job) -> Report:
         CannotContinueError: no images, or a set with other settings.
     """
     began = time.monotonic()
-    tensors, scan = _scan(job, Watch())
+    tensors, scan = _scan(job, job.out, Watch())
     shards = sum(1 for _ in scan.shards())
     return Report(
         job=job,
@@ -86,8 +91,7 @@ def dry_run(job: Job) -> Report:
     )
 
 
-def _run(job: Job, watch: Watch, began: float) -> Report:
-    tensors, scan = _scan(job, watch)
+def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -> Report:
     if job.overwrite:
         tensors.disown()
     tensors.generator = tensors.generator or package_versions()
@@ -96,6 +100,8 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
     execution = Execution(job, tensors, scan, watch)
     try:
         complete = execution.run(scan.shards())
+    except (BusyError, StoreError):  # nothing more can be written, or must be
+        raise
     except (ClipPrepError, OSError):
         with suppress(OSError):  # of a disk that is full; what stopped the run matters more
             _conclude(tensors, scan, complete=False)
@@ -126,16 +132,16 @@ def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:
     tensors.conclude(complete=complete)
 
 
-def _scan(job: Job, watch: Watch) -> tuple[TensorSet, Scan]:
+def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
     """The set as it is, and the inputs, of which nothing has been read but their first image.
 
     Raises:
         CannotContinueError: there is no image, or the set cannot be gone on with.
     """
     if job.overwrite:
-        tensors = TensorSet(job.out, job.settings, None)
+        tensors = TensorSet(out, job.settings, None)
     else:
-        tensors = open_set(job.out, job.settings, checksums=job.checksum)
+        tensors = open_set(out, job.settings, checksums=job.checksum)
     contents = tensors.contents
     cancelled = Event()
 
@@ -143,9 +149,8 @@ def _scan(job: Job, watch: Watch) -> tuple[TensorSet, Scan]:
         return cancelled.is_set() or watch.should_stop()
 
     listed = job.files_from.names(should_stop) if job.files_from else None
-    source = Source(
-        Inputs(job.inputs, listed, str(job.out), should_stop), job.selection, contents.roots
-    )
+    inputs = Inputs(job.inputs, listed, str(job.out), should_stop, job.retry_for, job.prune)
+    source = Source(inputs, job.selection, contents.roots)
     if not job.retry_failed:
         tensors.retry_from = None
     elif tensors.retry_from is None:
@@ -177,5 +182,5 @@ def _gone(job: Job, scan: Scan) -> list[Identity]:
     return [
         identity
         for identity in chain(contents.places, failed)
-        if scan.source.covers(path := contents.roots.join(*identity)) and is_gone(path)
+        if scan.source.covers(path := contents.roots.join(*identity)) and scan.source.is_gone(path)
     ]

@@ -102,4 +102,5 @@ class Scan:
         place = self.contents.places.get(found.root, found.path)
         if place is None or place.size != found.size:
             return None
-        return file_xxh128(self.contents.roots.join(found.root, found.path), found.size)
+        path = self.contents.roots.join(found.root, found.path)
+        return file_xxh128(path, found.size, self.source.patience)

@@ -22,6 +22,7 @@ from clip_prep_cli.durable import (
     storage_error,
     sync_directory,
 )
+from clip_prep_cli.location import Location, open_read
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "uint8": 1}
 """Bytes of one value, per output dtype."""
@@ -132,8 +133,10 @@ class Shard:
         offset = len(layout.frame(self.rows).head) + row * layout.row_bytes
         pwrite_all(self._files[layout][0], data, offset)
 
-    def seal(self, kept: Sequence[int]) -> dict[str, FileSum]:
+    def seal(self, kept: Sequence[int], *, durable: bool = True) -> dict[str, FileSum]:
         """Make the rows `kept` (ascending) the file's rows, durable, under the final names.
+
+        Files that do not stay here need not be durable.
 
         Returns:
             Each file, by its path below the set's directory.
@@ -149,11 +152,13 @@ class Shard:
             pwrite_all(file, head, 0)
             pwrite_all(file, tail, end)
             os.ftruncate(file, end + len(tail))
-            os.fsync(file)
+            if durable:
+                os.fsync(file)
             os.replace(path, self._directory / layout.file(self.number))
             del self._files[layout]
             os.close(file)
-            sync_directory(path.parent)
+            if durable:
+                sync_directory(path.parent)
             size = end + len(tail)
             sealed[layout.file(self.number)] = FileSum(size, xxh3_128_hexdigest(head + tail))
         return sealed
@@ -166,7 +171,7 @@ class Shard:
         self._files.clear()
 
 
-def rows_begin(path: Path) -> int:
+def rows_begin(path: Location) -> int:
     """The byte of a tensor file at which its rows begin; they are contiguous.
 
     Raises:
@@ -175,20 +180,21 @@ def rows_begin(path: Path) -> int:
     """
     if path.suffix == ".npy":
         return _PAGE
-    with open(path, "rb") as file:
+    with open_read(path) as file:
         return _pt_data(file)
 
 
-def file_sum(path: Path, rows_bytes: int) -> FileSum:
-    """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is on disk.
+def file_sum(path: Location, rows_bytes: int) -> FileSum:
+    """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is stored.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no tensor file.
     """
     begin = rows_begin(path)
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with open_read(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         head = file.read(min(begin, size))
         file.seek(min(begin + rows_bytes, size))
         return FileSum(size, xxh3_128_hexdigest(head + file.read()))

@@ -9,6 +9,9 @@ from itertools import chain
 from xxhash import xxh3_128_digest
 
 from clip_prep_cli.records import Failure, Sample
+from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, origin
+from clip_prep_cli.remote_sources import RemoteInputs
+from clip_prep_cli.remote_walk import RemoteWalk
 from clip_prep_cli.roots import Roots, innermost
 from clip_prep_cli.selection import Selection, Sieve
 from clip_prep_cli.walk import Bounds, Walk, identity
@@ -25,6 +28,10 @@ class Inputs:
     """A directory that is not walked: the output."""
     should_stop: Callable[[], bool] = lambda: False
     """Asked now and then: the walk ends early if it should."""
+    patience: float = DEFAULT_PATIENCE
+    """Seconds for which a store that does not answer is asked again."""
+    to_prune: bool = False
+    """Whether somebody will ask what is gone."""
 
 
 class Source:
@@ -35,9 +42,22 @@ class Source:
     """
 
     def __init__(self, inputs: Inputs, selection: Selection, roots: Roots) -> None:
-        self._inputs = tuple(dict.fromkeys(map(_absolute, inputs.named)))
+        self.patience = inputs.patience
+        self._remote = RemoteInputs(inputs.patience, inputs.should_stop)
+        known = self._remote.named(name for name in inputs.named if is_url(name))
+        # What a store had not been asked about when the run was stopped is left out.
+        self._inputs = tuple(
+            name
+            for name in dict.fromkeys(map(_absolute, inputs.named))
+            if name in known or not is_url(name)
+        )
+        self._known = {name: stat for name, stat in known.items() if stat}
         self._listed = inputs.listed
-        self._directories = set(filter(os.path.isdir, self._inputs))
+        self._directories = {
+            name
+            for name in self._inputs
+            if (name not in self._known if is_url(name) else os.path.isdir(name))
+        }
         self._files = {*self._inputs} - self._directories
         self._roots = roots
         for name in self._inputs:
@@ -48,11 +68,23 @@ class Source:
         """What a walk passed over, by suffix or by kind; grows with it."""
         output = identity(inputs.avoid) if inputs.avoid else None
         bounds = Bounds(self._directories, self._files, output)
-        self._walk = Walk(sieve, roots, bounds, inputs.should_stop).samples
+        self._walk_here = Walk(sieve, roots, bounds, inputs.should_stop).samples
+        self._walk_there = RemoteWalk(sieve, roots, bounds, self._remote.asking, inputs)
 
     def covers(self, path: str) -> bool:
         """Whether an absolute path lies in a directory that is walked."""
         return innermost(path, self._directories) is not None
+
+    def is_gone(self, path: str) -> bool:
+        """Whether what lay at a path that is covered has certainly been deleted.
+
+        The walk must be over; of URLs, only it knows.
+        """
+        return self._walk_there.is_gone(path) if is_url(path) else is_gone(path)
+
+    def _walk(self, directory: str) -> Iterator[Sample | Failure]:
+        walk = self._walk_there.samples if is_url(directory) else self._walk_here
+        return walk(directory)
 
     def __iter__(self) -> Iterator[Sample | Failure]:
         if self._listed is None:
@@ -78,11 +110,14 @@ class Source:
 
     def _of_listed(self, names: Iterable[str]) -> Iterator[Sample | Failure]:
         here = os.getcwd()
-        for name in names:
+        for name, known in self._remote.listed(names):
             path = _absolute(name)
             # Not the folder of each file: of those a list may have a million.
-            self._roots.add(path, here if _within(path, here) else os.sep)
-            if os.path.isdir(path):
+            top = origin(path) if is_url(path) else os.sep
+            self._roots.add(path, here if _within(path, here) else top)
+            if known:
+                yield self._remote.sample(path, self._roots.locate(path), known)
+            elif is_url(path) or os.path.isdir(path):
                 self._directories.add(path)
                 yield from self._walk(path)
             else:
@@ -90,6 +125,8 @@ class Source:
 
     def _named(self, name: str) -> Sample | Failure:
         root, path = self._roots.locate(name)
+        if name in self._known:
+            return Sample(root, path, *self._known[name])
         try:
             stat = os.stat(name)
         except OSError as error:
@@ -105,6 +142,8 @@ def _within(path: str, directory: str) -> bool:
 
 
 def _absolute(name: str) -> str:
+    if is_url(name):
+        return checked(name)
     path = os.path.abspath(name)
     return path[1:] if path.startswith("//") else path  # two slashes stay two, by POSIX
 

@@ -4,14 +4,15 @@ import hashlib
 import os
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 from xxhash import xxh3_64_hexdigest, xxh3_128
 
 from clip_prep_cli.errors import DamagedError
+from clip_prep_cli.location import Location, in_order, open_read, reads_at_once
 from clip_prep_cli.manifest import (
     FAILURES,
     MANIFEST,
+    ShardEntry,
     index_file,
     manifest_of,
     read_index,
@@ -24,7 +25,7 @@ from clip_prep_cli.shards import Layout, rows_begin
 class StoredSet:
     """A set as its manifest has it at this moment; images are numbered in the order of rows."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Location) -> None:
         """Read the manifest; nothing else yet.
 
         Raises:
@@ -59,10 +60,15 @@ class StoredSet:
             DamagedError: an index is not as it was written.
             OSError: it cannot be read.
         """
-        for entry in self.manifest.shards:
+
+        def index_of(entry: ShardEntry) -> bytes:
+            return read_index(self.directory, entry)
+
+        shards = self.manifest.shards
+        indexes = in_order(index_of, shards, reads_at_once(self.directory))
+        for entry, index in zip(shards, indexes, strict=True):
             with reading(self.directory / entry.index):
-                lines = read_index(self.directory, entry).splitlines()
-                for row, line in enumerate(lines):
+                for row, line in enumerate(index.splitlines()):
                     if row not in entry.superseded:
                         yield Record.from_json(line)
 
@@ -80,7 +86,7 @@ class StoredSet:
         path = self.directory / FAILURES
         if self.manifest.failures is None and not path.exists():
             return  # a run is at work, or was cut short, before anything had failed
-        with reading(path), open(path, "rb") as lines:
+        with reading(path), open_read(path) as lines:
             if expected := self.manifest.failures:
                 if hashlib.file_digest(lines, xxh3_128).hexdigest() != expected.xxh128:
                     raise ValueError(f"its checksum is not that in {MANIFEST}")
@@ -91,10 +97,10 @@ class StoredSet:
 class StoredRows:
     """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Location) -> None:
         self._directory = directory
         self._lines: dict[int, array[int]] = {}
-        self._begins: dict[Path, int] = {}
+        self._begins: dict[Location, int] = {}
 
     def record(self, shard: int, row: int) -> Record:
         """The record of a row; the index's checksum is not looked at, see `StoredSet.records`.
@@ -104,7 +110,7 @@ class StoredRows:
             OSError: it cannot be read.
         """
         path = self._directory / index_file(shard)
-        with reading(path), open(path, "rb") as file:
+        with reading(path), open_read(path) as file:
             if shard not in self._lines:
                 begins = array("Q", [0])
                 for line in file:
@@ -125,11 +131,9 @@ class StoredRows:
         with reading(path):
             if path not in self._begins:
                 self._begins[path] = rows_begin(path)
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = os.pread(file, layout.row_bytes, self._begins[path] + row * layout.row_bytes)
-        finally:
-            os.close(file)
+            with open_read(path) as file:
+                file.seek(self._begins[path] + row * layout.row_bytes)
+                data = file.read(layout.row_bytes)
         if xxh3_64_hexdigest(data) != record.rows[layout.folder]:
             raise DamagedError(
                 f"{path}: row {row} ({record.sample.path}) does not match its checksum.",

@@ -4,15 +4,15 @@ A shard's index is renamed into place last: that is the commit. Whatever is not 
 run begins is removed and made again.
 """
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from clip_prep_cli.contents import Contents, load
-from clip_prep_cli.durable import make_directory, sync_directory, write_atomically
+from clip_prep_cli.durable import make_directory
 from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.location import Location, entries, remove_files, replace_file
 from clip_prep_cli.manifest import (
     FAILURES,
     MANIFEST,
@@ -23,24 +23,30 @@ from clip_prep_cli.manifest import (
     now,
     read_manifest,
 )
+from clip_prep_cli.own import is_own_folder, own_files
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import FileSum, Shard
+from clip_prep_cli.staging import seal
 from clip_prep_cli.versions import Change, decisive_changes
 
 _MANIFEST_SECONDS = 10.0
-_OURS = re.compile(
-    r"(shard-\d{6,}\.(npy|pt|jsonl)|manifest\.json|failures\.jsonl)(\.\d+\.partial)?"
-)
-_FOLDERS = re.compile(r"\d+px|index")
 
 
 class TensorSet:
-    """The committed state of a set, in memory and on disk. The caller holds the lock."""
+    """The committed state of a set, in memory and where it is stored. The caller holds the lock."""
 
-    def __init__(self, directory: Path, settings: SetSettings, manifest: Manifest | None) -> None:
+    scratch: Path
+    """The directory of this machine in which tensor files are made; if the set is at a URL,
+    whoever writes to it says which."""
+
+    def __init__(
+        self, directory: Location, settings: SetSettings, manifest: Manifest | None
+    ) -> None:
         """A new set, or, with its `manifest`, one that is there; see `open_set`."""
         self.directory = directory
+        if isinstance(directory, Path):
+            self.scratch = directory
         self.settings = settings
         self.contents = Contents()
         self.generator: Mapping[str, str] = manifest.generator if manifest else {}
@@ -67,17 +73,15 @@ class TensorSet:
         Raises:
             OSError: it cannot be removed.
         """
-        (self.directory / MANIFEST).unlink(missing_ok=True)
-        (self.directory / FAILURES).unlink(missing_ok=True)
-        sync_directory(self.directory)
+        for name in (MANIFEST, FAILURES):
+            remove_files([self.directory / name])
 
-    def uncommitted(self) -> list[Path]:
+    def uncommitted(self) -> list[str]:
         """What lies in the directory that a run has left which was cut short."""
         committed = {MANIFEST, FAILURES}
         for entry in self.contents.shards.values():
             committed.update(entry.files)
-        files = own_files(self.directory)
-        return [path for path in files if str(path.relative_to(self.directory)) not in committed]
+        return [name for name in own_files(self.directory) if name not in committed]
 
     def begin(self, *, complete: bool = False) -> None:
         """Remove what is not committed (partial files, shards without an index, their failures).
@@ -89,10 +93,8 @@ class TensorSet:
         """
         self.complete = complete
         self._remove(self.uncommitted())
-        for folder in own_folders(self.directory):  # of a set of other resolutions, once
-            with suppress(OSError):
-                folder.rmdir()
-        make_directory(self.directory / "index")
+        if isinstance(self.directory, Path):
+            _renew_folders(self.directory)
         self._write_manifest()
         if (self.directory / FAILURES).exists():
             self._write_failures()  # before a shard is made whose number stale lines bear
@@ -107,7 +109,8 @@ class TensorSet:
         """
         self._enter_era(shard.number, action)
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
-        self._commit_sealed(shard.number, shard.seal(kept), results)
+        sealed = seal(shard, kept, self.scratch, self.directory)
+        self._commit_sealed(shard.number, sealed, results)
 
     def commit_sealed(
         self, number: int, files: Mapping[str, FileSum], results: Sequence[Record | Failure]
@@ -131,7 +134,7 @@ class TensorSet:
         files = {**tensors, name: FileSum.of(index)}
         if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
             self._write_manifest()
-        write_atomically(self.directory / name, index)
+        replace_file(self.directory / name, index)
         rows = ((record.sample, 0) for record in records)
         self.contents.add(ShardEntry(number, len(records), files), rows)
         if time.monotonic() >= self._manifest_due:
@@ -147,7 +150,7 @@ class TensorSet:
         self.contents.drop(numbers)
         self._write_failures()
         self._write_manifest()  # before what readers look for is gone
-        self._remove([self.directory / name for name in files])
+        self._remove(files)
 
     def conclude(self, *, complete: bool) -> None:
         """Write the end of a run down.
@@ -161,12 +164,11 @@ class TensorSet:
         self.complete = complete
         self._write_manifest(self._write_failures())
 
-    def _remove(self, paths: Sequence[Path]) -> None:
-        """Remove files for good: nothing of them may come back after a power cut."""
-        for path in sorted(paths, key=lambda path: path.suffix != ".jsonl"):
-            path.unlink()  # the indexes first: without one there is no shard
-        for folder in {path.parent for path in paths}:
-            sync_directory(folder)
+    def _remove(self, names: Sequence[str]) -> None:
+        """Remove files; the indexes first: without one there is no shard."""
+        indexes = [name for name in names if PurePosixPath(name).suffix == ".jsonl"]
+        for some in (indexes, sorted(set(names) - set(indexes))):
+            remove_files([self.directory / name for name in some])
 
     def _enter_era(self, number: int, action: str) -> None:
         # Of later ones no shard is there: dropped at the end of a run, or never committed.
@@ -191,7 +193,7 @@ class TensorSet:
     def _write_failures(self) -> FileSum:
         every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
         content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
-        write_atomically(self.directory / FAILURES, content)
+        replace_file(self.directory / FAILURES, content)
         return FileSum.of(content)
 
     def _write_manifest(self, failures: FileSum | None = None) -> None:
@@ -215,7 +217,7 @@ class TensorSet:
 
 
 def open_set(
-    directory: Path, settings: SetSettings | None = None, *, checksums: bool = False
+    directory: Location, settings: SetSettings | None = None, *, checksums: bool = False
 ) -> TensorSet:
     """The set in `directory`, or, if there is nothing and `settings` are given, a new one.
 
@@ -225,7 +227,7 @@ def open_set(
     """
     manifest = read_manifest(directory)
     if manifest is None:
-        if settings is None or any(path.suffix != ".partial" for path in own_files(directory)):
+        if settings is None or any(not name.endswith(".partial") for name in own_files(directory)):
             raise CannotContinueError(
                 f"{directory} has no {MANIFEST}, so it is no set of clip-prep.",
                 "Check the path; a set that lost its manifest needs it back, or --overwrite.",
@@ -242,21 +244,9 @@ def open_set(
     return tensors
 
 
-def own_files(directory: Path) -> list[Path]:
-    """The files in `directory` that clip-prep made, by their names and places."""
-    if not directory.is_dir():
-        return []
-    found = [directory, *own_folders(directory)]
-    return [path for folder in found for path in folder.iterdir() if is_own(path, directory)]
-
-
-def own_folders(directory: Path) -> list[Path]:
-    """The folders in `directory` that bear a name of clip-prep's."""
-    folders = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]
-    return [folder for folder in folders if _FOLDERS.fullmatch(folder.name)]
-
-
-def is_own(path: Path, directory: Path) -> bool:
-    """Whether what lies in `directory`, or in a folder of it, bears a name of clip-prep's."""
-    inside = path.parent == directory or _FOLDERS.fullmatch(path.parent.name)
-    return bool(inside and _OURS.fullmatch(path.name))
+def _renew_folders(directory: Path) -> None:
+    """Remove the folders of a set of other resolutions that are empty, and make that of indexes."""
+    for entry in filter(is_own_folder, entries(directory)):
+        with suppress(OSError):
+            (directory / entry.path.name).rmdir()
+    make_directory(directory / "index")

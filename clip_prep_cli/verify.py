@@ -6,19 +6,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xxhash import xxh3_64_intdigest
+
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.faults import Fault, strangers, wrong_failures, wrong_in_shard
+from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import MANIFEST, Manifest, ShardEntry, manifest_of
 from clip_prep_cli.recheck import SourceCheck, choose, recheck
 
 _ATTEMPTS = 3
+_REMOTE_SHARDS_AT_ONCE = 4
+"""Each is read ahead, which takes up to 40 MB."""
 
 
 @dataclass(frozen=True)
 class Verification:
     """What was found."""
 
-    directory: Path
+    directory: Location
     faults: tuple[Fault, ...]
     seconds: float = 0.0
     shards: int = 0
@@ -30,7 +35,7 @@ class Verification:
 
 
 def verify(
-    directory: Path, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     """Check the set in `directory`, and make `sources` of its rows anew to compare them.
 
@@ -51,7 +56,7 @@ def verify(
 
 
 def _verify(
-    directory: Path, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     try:
         manifest = manifest_of(directory)
@@ -69,8 +74,9 @@ def _verify(
     def check_shard(entry: ShardEntry) -> list[Fault]:
         return list(wrong_in_shard(directory, manifest, entry))
 
+    at_once = workers if isinstance(directory, Path) else _REMOTE_SHARDS_AT_ONCE
     faults = [*strangers(directory, manifest), *wrong_failures(directory, manifest)]
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(at_once) as threads:
         checked = threads.map(check_shard, manifest.shards)
         for entry, found in zip(manifest.shards, checked, strict=True):
             faults += found
@@ -92,13 +98,12 @@ def _verify(
     )
 
 
-def _version(directory: Path) -> tuple[int, int] | None:
+def _version(directory: Location) -> int | None:
     """What differs once the manifest has been replaced."""
     try:
-        stat = (directory / MANIFEST).stat()
+        return xxh3_64_intdigest((directory / MANIFEST).read_bytes())
     except FileNotFoundError:
         return None
-    return stat.st_ino, stat.st_mtime_ns
 
 
 def _wrong_rows(check: SourceCheck, manifest: Manifest) -> list[Fault]:

@@ -52,7 +52,11 @@ def clip_prep(*arguments: str | Path, status: int = 0, env: Env | None = None) -
 
 
 def convert(
-    source: Path, out: Path, *options: str | Path, status: int = 0, env: Env | None = None
+    source: Path | str,
+    out: Path | str,
+    *options: str | Path,
+    status: int = 0,
+    env: Env | None = None,
 ) -> Completed:
     """Run `clip-prep convert` for the smallest tensors; later options override those."""
     return clip_prep("convert", *SMALL, source, "-o", out, *options, status=status, env=env)
@@ -68,7 +72,7 @@ class Running:
     """A `clip-prep convert` at work, in a process group of its own, with its output in `log`."""
 
     def __init__(
-        self, log: Path, source: Path, out: Path, *options: str, env: Env | None = None
+        self, log: Path, source: Path | str, out: Path | str, *options: str, env: Env | None = None
     ) -> None:
         self._log = log
         command = (sys.executable, "-m", "clip_prep_cli", "convert", *SMALL, source, "-o", out)
@@ -115,7 +119,7 @@ class Running:
 
 @contextmanager
 def started(
-    log: Path, source: Path, out: Path, *options: str, env: Env | None = None
+    log: Path, source: Path | str, out: Path | str, *options: str, env: Env | None = None
 ) -> Iterator[Running]:
     """A run at work; nothing of it is left afterwards."""
     run = Running(log, source, out, *options, env=env)

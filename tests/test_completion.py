@@ -54,7 +54,7 @@ def test_scripts(shell: str, tmp_path: Path) -> None:
         ("convert --dtype f", ["float32", "float16"]),
         ("convert --format ", ["npy", "pt"]),
         ("convert --exif a", ["apply"]),
-        ("convert --re", ["--retry-failed"]),
+        ("convert --retry-fa", ["--retry-failed"]),
         ("convert in --max-", ["--max-pixels", "--max-failures"]),
         ("convert --files-from li", ["<file>"]),
         ("convert -o te", ["<file>"]),

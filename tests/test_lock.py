@@ -11,7 +11,8 @@ import pytest
 from command import SECONDS
 
 from clip_prep_cli.errors import BusyError, CannotContinueError
-from clip_prep_cli.lock import LOCK_NAME, Lock, is_held, locked
+from clip_prep_cli.holder import LOCK_NAME
+from clip_prep_cli.lock import Lock, is_held, locked
 
 
 def test_a_held_lock_names_its_holder(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_defaults() -> None:
         "resize": "native",
         "max_pixels": "178956970",
         "timeout": "60.0",
+        "retry_for": "300.0",
         "max_failures": "FailureLimit(value=0, percent=False)",
     }
 

@@ -11,11 +11,12 @@ import pytest
 from command import album, convert, customized, paint
 
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, Refused, RowNotWrittenError
+from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.shards import Layout, Shard
 
 RECIPE = Recipe((224,), "uint8", "ignore", 10**6, "native")
-Answers = dict[tuple[int, ...], list[Outcome] | RowNotWrittenError]
+Answers = dict[tuple[int, ...], list[Outcome] | RowNotWrittenError | CannotContinueError]
 LAYOUTS = (Layout(224, "uint8", "npy"),)
 
 
