@@ -13,7 +13,7 @@ from clip_prep_cli.sections import SectionCommand, SectionOption
 
 SECTIONS = {
     "What to convert": "files-from null include exclude follow-links hidden",
-    "Into what": "model out format dtype shard-size overwrite",
+    "Into what": "model out staging format dtype shard-size overwrite",
     "How images are treated": "exif max-pixels timeout",
     "When run again": "checksum prune retry-failed",
     "When images fail": "max-failures fail-fast",
