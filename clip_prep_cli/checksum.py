@@ -1,8 +1,13 @@
-"""Checksums of source files."""
+"""Checksums of sources: files, and parts of files."""
 
 import os
 
 from xxhash import xxh3_128
+
+from clip_prep_cli.archive import open_file
+from clip_prep_cli.damage import Damage
+from clip_prep_cli.forward import Anywhere
+from clip_prep_cli.parts import Part, Streamed
 
 UNREADABLE = -1
 """What no content has as its checksum."""
@@ -19,6 +24,22 @@ def file_xxh128(path: str, size: int) -> int:
                 digest.update(data)
                 size -= len(data)
     except OSError:
+        return UNREADABLE
+    return digest.intdigest()
+
+
+def part_xxh128(part: Part | Streamed) -> int:
+    """The xxh3_128 of the bytes of a part, or UNREADABLE."""
+    digest = xxh3_128()
+    try:
+        if isinstance(part, Streamed):
+            for piece in part.unpacked():
+                digest.update(piece)
+        else:
+            with open_file(part.file) as file:
+                for piece in part.unpacked(Anywhere(file).read_at):
+                    digest.update(piece)
+    except (Damage, OSError):
         return UNREADABLE
     return digest.intdigest()
 

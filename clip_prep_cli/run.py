@@ -9,12 +9,15 @@ from threading import Event
 
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
 from clip_prep_cli.execute import Execution, Watch
+from clip_prep_cli.gone import gone
 from clip_prep_cli.job import Job
+from clip_prep_cli.limits import most_bytes
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
-from clip_prep_cli.sources import Inputs, Source, is_gone
+from clip_prep_cli.sources import Inputs, Source
+from clip_prep_cli.spool import Spool
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
 
@@ -95,13 +98,14 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
     before = tensors.contents.next_number
     execution = Execution(job, tensors, scan, watch)
     try:
-        complete = execution.run(scan.shards())
+        with Spool(job.out, most_bytes(job.max_pixels), scan.should_stop) as scan.spool:
+            complete = execution.run(scan.shards())
     except (ClipPrepError, OSError):
         with suppress(OSError):  # of a disk that is full; what stopped the run matters more
             _conclude(tensors, scan, complete=False)
         raise
-    gone = _gone(job, scan) if complete else []
-    tensors.contents.prune(gone)
+    deleted = _gone(job, scan) if complete else []
+    tensors.contents.prune(deleted)
     for mended in scan.mended:
         tensors.contents.failures.pop(mended, None)
     _conclude(tensors, scan, complete=complete)
@@ -112,7 +116,7 @@ def _run(job: Job, watch: Watch, began: float) -> Report:
         roots=tensors.contents.roots.paths,
         failures=tuple(sorted([*execution.failures, *scan.unplaced])),
         shards=sum(number >= before for number in tensors.contents.shards),
-        pruned=len(gone),
+        pruned=len(deleted),
         seconds=time.monotonic() - began,
         complete=complete,
         dry_run=False,
@@ -174,8 +178,9 @@ def _gone(job: Job, scan: Scan) -> list[Identity]:
         return []
     contents = scan.contents
     failed = (each for each in contents.failures if contents.places.get(*each) is None)
-    return [
+    covered = (
         identity
         for identity in chain(contents.places, failed)
-        if scan.source.covers(path := contents.roots.join(*identity)) and is_gone(path)
-    ]
+        if scan.source.covers(contents.roots.join(*identity))
+    )
+    return list(gone(covered, contents.roots))

@@ -8,6 +8,8 @@ from itertools import chain
 
 from xxhash import xxh3_128_digest
 
+from clip_prep_cli.archive import is_archive
+from clip_prep_cli.archived import ArchiveWalk
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots, innermost
 from clip_prep_cli.selection import Selection, Sieve
@@ -49,10 +51,14 @@ class Source:
         output = identity(inputs.avoid) if inputs.avoid else None
         bounds = Bounds(self._directories, self._files, output)
         self._walk = Walk(sieve, roots, bounds, inputs.should_stop).samples
+        self._in_archive = ArchiveWalk(sieve, inputs.should_stop).samples
+        self._archives = set(filter(is_archive, self._files))
 
     def covers(self, path: str) -> bool:
-        """Whether an absolute path lies in a directory that is walked."""
-        return innermost(path, self._directories) is not None
+        """Whether an absolute path lies in a directory that is walked, or in a named archive."""
+        return any(
+            innermost(path, tops) is not None for tops in (self._directories, self._archives)
+        )
 
     def __iter__(self) -> Iterator[Sample | Failure]:
         if self._listed is None:
@@ -74,7 +80,7 @@ class Source:
             if name in self._directories:
                 yield from self._walk(name)
             else:
-                yield self._named(name)
+                yield from self._named(name)
 
     def _of_listed(self, names: Iterable[str]) -> Iterator[Sample | Failure]:
         here = os.getcwd()
@@ -86,9 +92,9 @@ class Source:
                 self._directories.add(path)
                 yield from self._walk(path)
             else:
-                yield self._named(path)
+                yield from self._named(path)
 
-    def _named(self, name: str) -> Sample | Failure:
+    def _named(self, name: str) -> Iterator[Sample | Failure]:
         root, path = self._roots.locate(name)
         try:
             stat = os.stat(name)
@@ -96,8 +102,14 @@ class Source:
             why = error.strerror
             if name.endswith("\r"):
                 why = f"{why}; its name ends as the lines of Windows do"
-            return Failure(Sample(root, path, 0, 0), "unreadable", f"cannot be read: {why}", None)
-        return Sample(root, path, stat.st_size, stat.st_mtime_ns)
+            yield Failure(Sample(root, path, 0, 0), "unreadable", f"cannot be read: {why}", None)
+            return
+        sample = Sample(root, path, stat.st_size, stat.st_mtime_ns)
+        if is_archive(name):
+            self._archives.add(name)
+            yield from self._in_archive(sample, name, os.path.basename(name))
+        else:
+            yield sample
 
 
 def _within(path: str, directory: str) -> bool:

@@ -31,6 +31,7 @@ from clip_prep_cli.versions import Change, decisive_changes
 _MANIFEST_SECONDS = 10.0
 _OURS = re.compile(
     r"(shard-\d{6,}\.(npy|pt|jsonl)|manifest\.json|failures\.jsonl)(\.\d+\.partial)?"
+    r"|sources-\d{6,}\.\d+\.partial"
 )
 _FOLDERS = re.compile(r"\d+px|index")
 

@@ -20,6 +20,7 @@ from clip_prep_cli.batch import (
     RowNotWrittenError,
 )
 from clip_prep_cli.decode import Decoder, prepare_process, reason_of
+from clip_prep_cli.parts import Part
 from clip_prep_cli.pixels.native import best_kernel, resize_backend
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
@@ -63,11 +64,11 @@ class Converter:
                         writer.write(file, offset + row * writer.row_bytes)
         return outcomes
 
-    def _convert_one(self, path: str) -> Outcome:
+    def _convert_one(self, source: str | Part) -> Outcome:
         """Fill the buffer of each writer."""
         size = mtime_ns = None
         try:
-            data, mtime_ns = self._reader.read(path)
+            data, mtime_ns = self._reader.read(source)
             size = len(data)
             image = self._decoder.decode(data)
             digests = {}
