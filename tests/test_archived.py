@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from archives import KINDS, Members, pack, packed, zip_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packing import KINDS, Members, pack, packed, zip_bytes
 
 from clip_prep_cli.archive import open_file, split
 from clip_prep_cli.damage import Damage

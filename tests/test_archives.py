@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archives import KINDS, images, pack, png, row, zip_bytes
 from command import (
     album,
     clip_prep,
@@ -24,6 +23,7 @@ from command import (
     read_manifest,
     rows,
 )
+from packing import KINDS, images, pack, png, row, zip_bytes
 from PIL import Image
 from sets import faults, live
 

@@ -56,8 +56,7 @@ def test_few_at_a_time(tmp_path: Path) -> None:
     with Spool(tmp_path, 100, stopping.is_set) as spool:
 
         def fill() -> None:
-            for number in range(5):
-                kept.append(spool.keep(streamed(b"x"), number))
+            kept.extend(spool.keep(streamed(b"x"), number) for number in range(5))
 
         thread = threading.Thread(target=fill)
         thread.start()

@@ -4,9 +4,9 @@ import io
 import tarfile
 
 import pytest
-from archives import tar_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packing import tar_bytes
 
 from clip_prep_cli.damage import Damage
 from clip_prep_cli.forward import Anywhere, Stream

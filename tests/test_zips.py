@@ -5,9 +5,9 @@ import struct
 import zipfile
 
 import pytest
-from archives import zip_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packing import zip_bytes
 
 from clip_prep_cli import parts
 from clip_prep_cli.damage import Damage
