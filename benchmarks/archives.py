@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 IMAGES = 1000
 MEMBERS = 100_000
-REPEATS = 3
+REPEATS = 5
 _UNPACK = {".tar": ("tar", "xf"), ".tar.gz": ("tar", "xzf"), ".zip": ("unzip", "-q")}
 _KINDS = (".tar", ".tar.gz", ".tar.zst", ".zip", " deflated.zip")
 

@@ -45,7 +45,7 @@ def split(root: str, path: str) -> Split | None:
     """
     names = path.split("/")
     for number, name in enumerate(names):
-        if name in _NEVER_ON_DISK:
+        if name in _NEVER_ON_DISK or "\0" in name:
             return None
         if is_archive(name) and number + 1 < len(names):
             archive = "/".join(names[: number + 1])

@@ -75,7 +75,7 @@ def cli() -> None:
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
-    INPUT is a directory, which is walked for images, an archive (.tar, .tar.gz, .tgz, .tar.zst,
+    INPUT is a directory, which is walked for images, or an archive (.tar, .tar.gz, .tgz, .tar.zst,
     .zip), or an image file. Run the same command again to convert what is new or changed.
     """
     from clip_prep_cli.display import versions_warning

@@ -72,7 +72,7 @@ def find(roots: Sequence[str], wanted: Iterable[tuple[T, Sample]], most: int) ->
 def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[Found[T]]:
     """The members of an archive that have a key; of what is behind a damage nothing is known."""
     count = 0
-    with suppress(Damage, FileNotFoundError, NotADirectoryError):
+    with suppress(Damage, OSError):
         stamp = os.stat(path).st_mtime_ns
         for member, part in Archive(path, stamp):
             name = plain_name(member.name)

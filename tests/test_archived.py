@@ -4,22 +4,27 @@ import io
 import os
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packing import KINDS, Members, pack, packed, zip_bytes
 
-from clip_prep_cli.archive import open_file, split
+from clip_prep_cli.archive import Access, open_file, split
+from clip_prep_cli.archived import ArchiveWalk
 from clip_prep_cli.damage import Damage
 from clip_prep_cli.forward import Anywhere
 from clip_prep_cli.parts import Part, Streamed
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots
-from clip_prep_cli.selection import Selection
+from clip_prep_cli.selection import Selection, Sieve
 from clip_prep_cli.sources import Inputs, Source
+from clip_prep_cli.spool import Spool
 
-FEW = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def found_in(source: Source) -> tuple[dict[str, bytes | Damage], list[Failure]]:
@@ -96,6 +101,8 @@ def test_what_covers_a_member(tmp_path: Path) -> None:
         ("dir.tar/a.png", (None, "dir.tar/a.png")),
         ("dir.tar/x.tgz/a.png", ("dir.tar/x.tgz", "a.png")),
         ("dir.tar/../a.png", None),
+        ("dir.tar/a\0.tar/b.png", None),
+        ("x.tar/a\0.png", ("x.tar", "a\0.png")),
         ("dir.tar//a.png", None),
         ("./x.tar/a.png", None),
     ],
@@ -106,6 +113,33 @@ def test_where_a_path_leads(
     """Into the first archive on the way; a path that no walk of directories gives leads nowhere."""
     (tmp_path / "dir.tar").mkdir()
     assert split(str(tmp_path), path) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_archives_that_workers_cannot_open(kind: str, tmp_path: Path) -> None:
+    """Whatever opens an archive, its samples can be kept, and read where they are then."""
+    archive = pack(tmp_path / f"x{kind}", CONTENTS)
+    opened = []
+
+    def opening(name: str) -> BinaryIO:
+        opened.append(name)
+        return open_file(str(archive))
+
+    walk = ArchiveWalk(Sieve(Selection()), lambda: False, Access(opening, in_place=False))
+    found = walk.samples(Sample(0, "x", 0, 7), f"far://away/x{kind}", "x")
+    kept = {}
+    (tmp_path / "spool").mkdir()
+    with Spool(tmp_path / "spool", 1 << 20) as spool:
+        for sample in found:
+            assert isinstance(sample, Sample)
+            assert isinstance(sample.part, Streamed)
+            first = content(sample) if kind in {".tar", ".zip"} else None
+            part = spool.keep(sample.part, 0)
+            assert part
+            kept[sample.path] = content(sample._replace(part=part))
+            assert first in {None, kept[sample.path]}
+    assert kept == {f"x/{name}": data for name, data in CONTENTS.items()}
+    assert opened == [f"far://away/x{kind}"]
 
 
 CONTENTS: Members = {
