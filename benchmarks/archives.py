@@ -27,7 +27,7 @@ from clip_prep_cli.archive import Archive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-IMAGES = 1000
+IMAGES = 600
 MEMBERS = 100_000
 REPEATS = 5
 _UNPACK = {".tar": ("tar", "xf"), ".tar.gz": ("tar", "xzf"), ".zip": ("unzip", "-q")}
@@ -113,9 +113,9 @@ def listing(base: Path) -> dict[str, float]:
                 for number in range(MEMBERS):
                     info = tarfile.TarInfo(f"folder/some-photograph-{number:08}.jpg")
                     tar.addfile(info, io.BytesIO())
-        began = time.perf_counter()
+        began = time.process_time()
         count = sum(1 for _ in Archive(str(path), 0))
-        found[kind] = (time.perf_counter() - began) / count * 1e6
+        found[kind] = (time.process_time() - began) / count * 1e6
     return found
 
 
@@ -146,7 +146,7 @@ def main() -> None:
             click.echo(f"{subject.strip():24}{count / min(taken):7.0f} images/s {share:6.2f}")
         click.echo(f"listing alone, {MEMBERS:,} members")
         for kind, each in listing(base).items():
-            click.echo(f"{kind:24}{each:7.1f} us per member")
+            click.echo(f"{kind:24}{each:7.1f} us of CPU per member")
 
 
 if __name__ == "__main__":

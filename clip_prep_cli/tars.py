@@ -149,7 +149,7 @@ def _checksum_fits(block: bytes) -> bool:
     rest = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(rest)
     # Some old programs took the bytes for signed ones.
-    return said in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest))
+    return said == unsigned or said == unsigned - 256 * sum(byte > 127 for byte in rest)
 
 
 def _number(field: bytes, base: int) -> int:
