@@ -82,7 +82,7 @@ def convert(
     """What `clip-prep convert` does, with the same options; several calls may follow each other.
 
     Args:
-        inputs: Directories and image files.
+        inputs: Directories, archives and image files.
         model: A model's name, several, or `all`.
         out: Where the tensors go.
         on_progress: Called in this thread, a few times a second, with how far the run is. What it

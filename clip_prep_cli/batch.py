@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from clip_prep_cli.parts import Part
 from clip_prep_cli.records import Reason
 from clip_prep_cli.remote import DEFAULT_PATIENCE
 
@@ -34,14 +35,15 @@ class Target(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some rows of one shard: their source files, and one target per resolution.
+    """Some rows of one shard: their sources, and one target per resolution.
 
     Without targets the rows are made for their checksums alone.
     """
 
     shard: int
     rows: tuple[int, ...]
-    sources: tuple[str, ...]
+    sources: tuple[str | Part, ...]
+    """Absolute paths, or parts of files."""
     targets: tuple[Target, ...]
 
 

@@ -1,11 +1,12 @@
-"""Checksums of source files."""
-
-import os
-from typing import IO
+"""Checksums of sources: files, and parts of files."""
 
 from xxhash import xxh3_128
 
-from clip_prep_cli.remote import DEFAULT_PATIENCE, is_url
+from clip_prep_cli.archive import access_to, open_file
+from clip_prep_cli.damage import Damage
+from clip_prep_cli.forward import Anywhere
+from clip_prep_cli.parts import Part, Streamed
+from clip_prep_cli.remote import DEFAULT_PATIENCE
 
 UNREADABLE = -1
 """What no content has as its checksum."""
@@ -21,7 +22,7 @@ def file_xxh128(path: str, size: int, patience: float = DEFAULT_PATIENCE) -> int
     """
     digest = xxh3_128()
     try:
-        with _opened(path, patience) as file:
+        with access_to(path, patience).open(path) as file:
             while size and (data := file.read(min(size, _CHUNK))):
                 digest.update(data)
                 size -= len(data)
@@ -30,13 +31,17 @@ def file_xxh128(path: str, size: int, patience: float = DEFAULT_PATIENCE) -> int
     return digest.intdigest()
 
 
-def _opened(path: str, patience: float) -> IO[bytes]:
-    if is_url(path):
-        from clip_prep_cli.remote_file import open_url
-
-        return open_url(path, patience)
-    return open(path, "rb", buffering=0, opener=_without_waiting)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+def part_xxh128(part: Part | Streamed) -> int:
+    """The xxh3_128 of the bytes of a part, or UNREADABLE."""
+    digest = xxh3_128()
+    try:
+        if isinstance(part, Streamed):
+            for piece in part.unpacked():
+                digest.update(piece)
+        else:
+            with open_file(part.file) as file:
+                for piece in part.unpacked(Anywhere(file).read_at):
+                    digest.update(piece)
+    except (Damage, OSError):
+        return UNREADABLE
+    return digest.intdigest()

@@ -75,8 +75,9 @@ def cli() -> None:
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
-    INPUT, a path or a URL, is a directory, which is walked for images, or an image file. Run the
-    same command again to convert what is new or changed.
+    INPUT, a path or a URL, is a directory, which is walked for images, or an archive (.tar,
+    .tar.gz, .tgz, .tar.zst, .zip), or an image file. Run the same command again to convert what is
+    new or changed.
     """
     from clip_prep_cli.display import versions_warning
     from clip_prep_cli.execute import Watch

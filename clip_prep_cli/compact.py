@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clip_prep_cli import plan
+from clip_prep_cli.archive import is_archive
 from clip_prep_cli.contents import Contents
 from clip_prep_cli.errors import ClipPrepError, UsageError
 from clip_prep_cli.location import Location, copy_hint
@@ -120,9 +121,14 @@ def _plan(contents: Contents, shard_size: int) -> _Plan:
 
 
 def _walk_order(identity: Identity) -> tuple[int, list[bytes]]:
-    """The order in which a walk of the roots meets images; see `sources`."""
+    """The order in which a walk of the roots meets images; see `sources`.
+
+    All members of an archive are alike, so that sorting leaves them in the archive's order.
+    """
     root, path = identity
-    return root, os.fsencode(path).split(b"/")
+    names = path.split("/")
+    archives = (at for at, name in enumerate(names, 1) if is_archive(name))
+    return root, [os.fsencode(name) for name in names[: next(archives, None)]]
 
 
 def _rewrite(tensors: TensorSet, todo: _Plan, observer: Observer) -> bool:

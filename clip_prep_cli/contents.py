@@ -53,7 +53,7 @@ class Contents:
         Its size and time decide; if its `xxh128` is given, its content instead of the time.
         """
         failure = self.failures.get((sample.root, sample.path))
-        if failure and (failure.sample.size, failure.sample.mtime_ns) == sample[2:]:
+        if failure and (failure.sample.size, failure.sample.mtime_ns) == sample[2:4]:
             return failure
         place = self.places.get(sample.root, sample.path)
         if place is None or place.size != sample.size:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clip_prep_cli.records import Failure
-from clip_prep_cli.roots import join
+from clip_prep_cli.roots import joined
 from clip_prep_cli.run import Report
 from clip_prep_cli.scan import Tally
 from clip_prep_cli.versions import Change
@@ -133,5 +133,5 @@ def _ignored(ignored: Mapping[str, int]) -> str:
 def _failure(failure: Failure, roots: Sequence[str]) -> str:
     path = failure.sample.path
     if len(roots) > 1:
-        path = join(roots[failure.sample.root], path)
+        path = joined(roots[failure.sample.root], path)
     return f"  {printable(path)}: {failure.reason}: {printable(failure.detail)}"

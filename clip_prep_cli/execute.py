@@ -121,7 +121,7 @@ class Execution:
         return True
 
     def _batch(self, shard: Shard, samples: tuple[Sample, ...], rows: range) -> Batch:
-        sources = (self._roots.join(samples[row].root, samples[row].path) for row in rows)
+        sources = (self._roots.source(samples[row]) for row in rows)
         return Batch(shard.number, tuple(rows), tuple(sources), shard.targets())
 
     def _stopping(self) -> bool:
@@ -147,6 +147,7 @@ class Execution:
                 self._watch.on_other_versions(changes)
         while self._open and self._open[0].complete:
             done = self._open.popleft()
+            self._scan.release(done.shard.number)
             sealer.put(done.shard, done.in_order())
         self._watch.on_progress(tally)
 
@@ -169,12 +170,14 @@ class Execution:
     def _give_up(self, unfinished: _Open) -> None:
         """Drop a shard that was stopped midway; its rows were made for nothing."""
         unfinished.shard.discard()
+        self._scan.release(unfinished.shard.number)
         made = sum(isinstance(result, Record) for result in unfinished.results.values())
         self._scan.tally.converted -= made
 
 
 def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
     """What the set keeps of an outcome; size and time are those of the file as it was read."""
+    sample = sample._replace(part=None)
     if outcome.size is not None:
         sample = sample._replace(size=outcome.size)
     if outcome.mtime_ns is not None:

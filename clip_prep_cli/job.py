@@ -30,7 +30,7 @@ class Job:
     """
 
     inputs: tuple[str, ...]
-    """Directories and image files, here or at URLs."""
+    """Directories, archives and image files, here or at URLs."""
     out: Location
     settings: SetSettings
     workers: int
@@ -89,7 +89,8 @@ class Job:
     def _check_paths(self) -> None:
         if not self.inputs and not self.files_from:
             raise UsageError(
-                "There is no input.", "Name directories or image files, or a list by --files-from."
+                "There is no input.",
+                "Name directories, archives or image files, or a list by --files-from.",
             )
         for name in self.inputs:
             if is_url(name):

@@ -8,13 +8,18 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFile, ImageOps
 from xxhash import xxh3_128_hexdigest
 
 from clip_prep_cli.decode import open_image, prepare_process, reason_of
-from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
+from clip_prep_cli.finder import Found
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, most_bytes
+from clip_prep_cli.parts import Part
 from clip_prep_cli.reader import Reader
 from clip_prep_cli.records import Failure, Reason, Record
 from clip_prep_cli.remote import is_url
 
 _NEVER_OPENED: tuple[Reason, ...] = ("timeout", "worker_died")
 """What did that to a worker would do it to this process."""
+
+MOST_BYTES = most_bytes(DEFAULT_MAX_PIXELS)
+"""No larger source is opened."""
 
 _DIMMED = 0.3
 _FRAME = (255, 255, 255)
@@ -33,10 +38,13 @@ class Originals:
         self._reader = Reader(DEFAULT_MAX_PIXELS)
         prepare_process(DEFAULT_MAX_PIXELS)
 
-    def cut(self, path: str, record: Record) -> Image.Image | str:
+    def cut(self, source: str | Part | None, record: Record) -> Image.Image | str:
         """The source of a row, with what the crop cuts away dimmed; or why there is none."""
+        if source is None:
+            return "the source is gone"
+        path = source.file if isinstance(source, Part) else source
         try:
-            data, _ = self._reader.read(path)
+            data, _ = self._reader.read(source)
             if xxh3_128_hexdigest(data) != record.xxh128:
                 return "the source has changed"
             return _dim_cut(self._thumbnail(data))
@@ -45,13 +53,13 @@ class Originals:
             there = is_url(path) or os.path.exists(path)
             return reason_of(error)[1] if there else "the source is gone"
 
-    def damaged(self, path: str, failure: Failure) -> Image.Image | None:
+    def damaged(self, found: Found[Failure]) -> Image.Image | None:
         """As much as can be decoded of a source that failed; None if that is nothing."""
-        if failure.reason in _NEVER_OPENED:
+        if found.key.reason in _NEVER_OPENED or found.source is None:
             return None
         try:
-            data, mtime_ns = self._reader.read(path)
-            if (len(data), mtime_ns) != (failure.sample.size, failure.sample.mtime_ns):
+            data, mtime_ns = self._reader.read(found.source)
+            if (len(data), mtime_ns or found.mtime_ns) != found.key.sample[2:4]:
                 return None
             with _damage_tolerated():
                 return self._thumbnail(data)

@@ -6,6 +6,7 @@ from clip_prep_cli.location import Entry, Location, entries, in_order, reads_at_
 
 _OURS = re.compile(
     r"(shard-\d{6,}\.(npy|pt|jsonl)|manifest\.json|failures\.jsonl)(\.\d+\.partial)?"
+    r"|sources-\d{6,}\.\d+\.partial"
     r"|\.clip-prep\.lock\.\d+\.partial"
 )
 _FOLDERS = re.compile(r"\d+px|index")

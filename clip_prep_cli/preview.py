@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
+from clip_prep_cli.finder import find
 from clip_prep_cli.location import Location, absolute
-from clip_prep_cli.originals import Originals, libraries_silenced
+from clip_prep_cli.originals import MOST_BYTES, Originals, libraries_silenced
 from clip_prep_cli.outputs import check_output, write_output
 from clip_prep_cli.pixels.models import models_at
 from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
+from clip_prep_cli.records import Record
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import Layout
 from clip_prep_cli.sheet import Box, Cell, draw_sheet
@@ -175,15 +177,27 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
 def _images(
     stored: StoredSet, layout: Layout, numbers: Iterable[int], originals: Originals | None
 ) -> Iterator[_Subject]:
-    for number in numbers:
+    records = {number: stored.record(number) for number in numbers}
+    pictures = _cut(stored, records, originals) if originals else {}
+    for number, record in records.items():
         shard, row = stored.place(number)
-        record = stored.record(number)
-        path = stored.source(record)
-        picture = originals.cut(path, record) if originals else None
+        picture = pictures.get(number)
         note = f"stored row: {picture}" if isinstance(picture, str) else ""
         if not isinstance(picture, Image.Image):
             picture = _pixels(stored.rows.row(layout, shard, row, record), layout)
+        path = stored.source(record)
         yield _Subject(Cell(picture, record.sample.path, note), path, shard, row)
+
+
+def _cut(
+    stored: StoredSet, records: Mapping[int, Record], originals: Originals
+) -> dict[int, Image.Image | str]:
+    wanted = ((number, record.sample) for number, record in records.items())
+    return {
+        found.key: originals.cut(found.source, records[found.key])
+        for some in find(stored.manifest.roots, wanted, MOST_BYTES)
+        for found in some.found
+    }
 
 
 def _pixels(row: bytes, layout: Layout) -> Image.Image:
@@ -195,9 +209,15 @@ def _pixels(row: bytes, layout: Layout) -> Image.Image:
 def _failures(
     stored: StoredSet, numbers: Collection[int], originals: Originals
 ) -> Iterator[_Subject]:
-    for number, failure in enumerate(stored.failures()):
-        if number in numbers:
-            path = stored.source(failure)
-            picture = originals.damaged(path, failure)
-            note = f"{failure.reason}: {failure.detail}"
-            yield _Subject(Cell(picture, failure.sample.path, note, failure.reason), path)
+    chosen = [each for number, each in enumerate(stored.failures()) if number in numbers]
+    pictures = {
+        found.key: originals.damaged(found)
+        for some in find(
+            stored.manifest.roots, ((each, each.sample) for each in chosen), MOST_BYTES
+        )
+        for found in some.found
+    }
+    for failure in chosen:
+        note = f"{failure.reason}: {failure.detail}"
+        cell = Cell(pictures[failure], failure.sample.path, note, failure.reason)
+        yield _Subject(cell, stored.source(failure))

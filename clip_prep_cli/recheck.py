@@ -4,19 +4,26 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from clip_prep_cli import plan
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
-from clip_prep_cli.checksum import file_xxh128
+from clip_prep_cli.checksum import file_xxh128, part_xxh128
 from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.finder import Found, find
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT, most_bytes
 from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import Manifest, ShardEntry
+from clip_prep_cli.parts import Part
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Record
-from clip_prep_cli.roots import join
+from clip_prep_cli.roots import joined
+from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.stored import StoredRows
+
+Place = tuple[int, int]
+"""A shard and a row of it."""
 
 
 class Wrong(NamedTuple):
@@ -79,72 +86,98 @@ def recheck(
         CannotContinueError: workers do not start.
     """
     stored = StoredRows(directory)
-    largest = max(
-        (
-            record.width * record.height
-            for number, rows in chosen.items()
-            for record in (stored.record(number, row) for row in rows)
-        ),
-        default=0,
-    )
-    settings = manifest.settings
-    recipe = Recipe(
+    places = [(number, row) for number, rows in chosen.items() for row in rows]
+    records = (stored.record(*place) for place in places)
+    largest = max((record.width * record.height for record in records), default=0)
+    # A source that has changed since may be anything.
+    recipe = _recipe(manifest.settings, max(largest, DEFAULT_MAX_PIXELS))
+    wanted = ((place, stored.record(*place).sample) for place in places)
+    with WorkerPool(workers, recipe, DEFAULT_TIMEOUT) as pool:
+        rechecking = _Recheck(stored, manifest.roots, pool, on_rows)
+        for some in find(manifest.roots, wanted, most_bytes(recipe.max_pixels)):
+            rechecking.feed(some.found)
+            if some.passing:
+                rechecking.drain()
+        rechecking.drain()
+    return rechecking.check
+
+
+def _recipe(settings: SetSettings, max_pixels: int) -> Recipe:
+    """What made the set's rows, by Pillow alone."""
+    return Recipe(
         settings.resolutions,
         settings.dtype,
         settings.exif,
-        # A source that has changed since may be anything.
-        max_pixels=max(largest, DEFAULT_MAX_PIXELS),
+        max_pixels,
         resize="pillow",
         jpeg="pillow",
     )
-    check = SourceCheck()
 
-    def absorb() -> None:
-        for batch, outcomes in pool.collect():
+
+@dataclass
+class _Recheck:
+    """Rows on their way through the workers, and what became of those that came back."""
+
+    stored: StoredRows
+    roots: Sequence[str]
+    pool: WorkerPool
+    on_rows: Callable[[int], None]
+    check: SourceCheck = field(default_factory=SourceCheck)
+
+    def feed(self, found: Iterable[Found[Place]]) -> None:
+        for number, of_shard in groupby(found, lambda each: each.key[0]):
+            for some in plan.shards(of_shard, plan.MAX_BATCH):
+                there = {each.key[1]: each.source for each in some if each.source is not None}
+                for each in some:
+                    if each.source is None:
+                        self.check.gone.append(self._name(self.stored.record(*each.key)))
+                self.on_rows(len(some) - len(there))
+                while not self.pool.has_room():
+                    self._absorb()
+                if there:
+                    self.pool.submit(Batch(number, tuple(there), tuple(there.values()), ()))
+
+    def drain(self) -> None:
+        while self.pool.busy:
+            self._absorb()
+
+    def _absorb(self) -> None:
+        for batch, outcomes in self.pool.collect():
             if isinstance(outcomes, RowNotWrittenError):
                 raise outcomes.error
             if isinstance(outcomes, CannotContinueError):
                 raise outcomes
             for row, source, outcome in zip(batch.rows, batch.sources, outcomes, strict=True):
-                _compare(
-                    check, (batch.shard, row), stored.record(batch.shard, row), source, outcome
-                )
-            on_rows(len(batch.rows))
+                self._compare((batch.shard, row), source, outcome)
+            self.on_rows(len(batch.rows))
 
-    with WorkerPool(workers, recipe, DEFAULT_TIMEOUT) as pool:
-        for number, rows in chosen.items():
-            for some in plan.shards(rows, plan.MAX_BATCH):
-                samples = [stored.record(number, row).sample for row in some]
-                sources = tuple(join(manifest.roots[each.root], each.path) for each in samples)
-                while not pool.has_room():
-                    absorb()
-                pool.submit(Batch(number, some, sources, ()))
-        while pool.busy:
-            absorb()
-    return check
-
-
-def _compare(
-    check: SourceCheck, place: tuple[int, int], record: Record, source: str, outcome: Outcome
-) -> None:
-    """Put one row into its class."""
-    if isinstance(outcome, Converted):
-        if outcome.xxh128 != record.xxh128:
-            check.changed.append(source)
+    def _compare(self, place: Place, source: str | Part, outcome: Outcome) -> None:
+        """Put one row into its class."""
+        record, check = self.stored.record(*place), self.check
+        if isinstance(outcome, Converted):
+            if outcome.xxh128 != record.xxh128:
+                check.changed.append(self._name(record))
+                return
+            folders = [name for name, digest in outcome.rows.items() if digest != record.rows[name]]
+            detail = "is not what its source gives"
+        elif outcome.reason == "unreadable":
+            check.gone.append(self._name(record))
             return
-        folders = [name for name, digest in outcome.rows.items() if digest != record.rows[name]]
-        detail = "is not what its source gives"
-    elif outcome.reason == "unreadable":
-        check.gone.append(source)
-        return
-    elif outcome.reason in ("timeout", "worker_died"):
-        check.unmade.append(source)
-        return
-    elif f"{file_xxh128(source, sys.maxsize):032x}" != record.xxh128:
-        check.changed.append(source)
-        return
-    else:
-        folders = list(record.rows)
-        detail = f"its source gives {outcome.reason}: {outcome.detail}"
-    check.wrong += [Wrong(*place, folder, record.sample.path, detail) for folder in folders]
-    check.equal += not folders
+        elif outcome.reason in ("timeout", "worker_died"):
+            check.unmade.append(self._name(record))
+            return
+        elif f"{_xxh128(source):032x}" != record.xxh128:
+            check.changed.append(self._name(record))
+            return
+        else:
+            folders = list(record.rows)
+            detail = f"its source gives {outcome.reason}: {outcome.detail}"
+        check.wrong += [Wrong(*place, folder, record.sample.path, detail) for folder in folders]
+        check.equal += not folders
+
+    def _name(self, record: Record) -> str:
+        return joined(self.roots[record.sample.root], record.sample.path)
+
+
+def _xxh128(source: str | Part) -> int:
+    return file_xxh128(source, sys.maxsize) if isinstance(source, str) else part_xxh128(source)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, get_args
 
+from clip_prep_cli.parts import Part, Streamed
+
 Reason = Literal[
     "unreadable",
     "not_an_image",
@@ -26,6 +28,8 @@ class Sample(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    part: Part | Streamed | None = None
+    """Where its bytes are if it is no file of its own. Nothing that a set keeps."""
 
 
 class Record(NamedTuple):
@@ -97,5 +101,5 @@ def sample_of(fields: Mapping[str, Any]) -> Sample:
 
 
 def _source(sample: Sample) -> dict[str, Any]:
-    root, path, size, mtime_ns = sample
+    root, path, size, mtime_ns, _ = sample
     return {"root": root, "path": path, "bytes": size, "mtime_ns": mtime_ns}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from xxhash import xxh3_128_digest
 
+from clip_prep_cli.archive import is_archive
+from clip_prep_cli.archived import ArchiveWalk, takes_file
 from clip_prep_cli.crew import Crew, result_of
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.remote import (
@@ -53,9 +55,10 @@ class _Folder(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A file that the sieve took."""
+    """A file that the sieve took: its URL, and its path below the input."""
 
     url: str
+    below: str
     stat: Stat | None
 
 
@@ -85,7 +88,13 @@ class RemoteWalk:
     """
 
     def __init__(
-        self, sieve: Sieve, roots: Roots, bounds: Bounds, asking: Asking, wants: Wants
+        self,
+        sieve: Sieve,
+        roots: Roots,
+        bounds: Bounds,
+        asking: Asking,
+        wants: Wants,
+        archives: ArchiveWalk,
     ) -> None:
         self._sieve = sieve
         self._roots = roots
@@ -95,6 +104,7 @@ class RemoteWalk:
         # Digests of all that was listed, and, with a slash, of what was listed whole.
         self._seen: set[bytes] = set()
         self._to_prune = wants.to_prune
+        self._archives = archives
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure.
@@ -115,7 +125,7 @@ class RemoteWalk:
                 elif isinstance(found[0], _Folder):
                     stack.append(self._entered(*found))
                 else:
-                    yield self._sample(*found)
+                    yield from self._samples(*found)
         except _Stopped:
             return
 
@@ -189,8 +199,8 @@ class RemoteWalk:
                     name, below + "/"
                 ):
                     yield _Folder(url, below)
-            elif url not in self._bounds.files and self._sieve.takes(name, below):
-                yield _File(url, stat)
+            elif url not in self._bounds.files and takes_file(self._sieve, name, below):
+                yield _File(url, below, stat)
 
     def _ahead(self, items: Iterator[_Folder | _File]) -> "Iterator[tuple[Any, Any]]":
         """The items in order, each with its answer, which is asked for while others are used."""
@@ -208,6 +218,15 @@ class RemoteWalk:
                 asked -= waiting[0][1] is not None
                 yield waiting.popleft()
         yield from waiting
+
+    def _samples(
+        self, item: "_File | Failure", answer: "Future[Any] | None"
+    ) -> Iterator[Sample | Failure]:
+        found = self._sample(item, answer)
+        if isinstance(item, _File) and isinstance(found, Sample) and is_archive(item.url):
+            yield from self._archives.samples(found, item.url, item.below)
+        else:
+            yield found
 
     def _sample(self, item: "_File | Failure", answer: "Future[Any] | None") -> Sample | Failure:
         if isinstance(item, Failure):

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Container, Iterable
 
-from clip_prep_cli.remote import is_url
+from clip_prep_cli.parts import Part
+from clip_prep_cli.records import Sample
 
 
 class Roots:
@@ -38,15 +39,20 @@ class Roots:
 
     def join(self, root: int, path: str) -> str:
         """The absolute path of what `locate` found."""
-        return join(self._paths[root], path)
+        return joined(self._paths[root], path)
+
+    def source(self, sample: Sample) -> str | Part:
+        """Where a worker finds the bytes of a sample."""
+        part = sample.part
+        return part if isinstance(part, Part) else self.join(sample.root, sample.path)
 
     def __contains__(self, directory: str) -> bool:
         return directory in self._numbers
 
 
-def join(root: str, path: str) -> str:
-    """The absolute path, or URL, of what lies at `path` below `root`."""
-    return f"{root}/{path}" if is_url(root) else os.path.join(root, path)
+def joined(root: str, path: str) -> str:
+    """`path` below the directory `root`, whatever it is: an absolute one is below it as well."""
+    return os.path.join(root, "") + path
 
 
 def innermost(path: str, directories: Container[str]) -> str | None:

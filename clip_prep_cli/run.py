@@ -9,14 +9,17 @@ from threading import Event
 
 from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
+from clip_prep_cli.gone import gone
 from clip_prep_cli.job import Job
 from clip_prep_cli.location import Location
+from clip_prep_cli.limits import most_bytes
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sources import Inputs, Source
 from clip_prep_cli.staging import staging
+from clip_prep_cli.spool import Spool
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions
 
@@ -99,15 +102,16 @@ def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -
     before = tensors.contents.next_number
     execution = Execution(job, tensors, scan, watch)
     try:
-        complete = execution.run(scan.shards())
+        with Spool(tensors.scratch, most_bytes(job.max_pixels), scan.should_stop) as scan.spool:
+            complete = execution.run(scan.shards())
     except (BusyError, StoreError):  # nothing more can be written, or must be
         raise
     except (ClipPrepError, OSError):
         with suppress(OSError):  # of a disk that is full; what stopped the run matters more
             _conclude(tensors, scan, complete=False)
         raise
-    gone = _gone(job, scan) if complete else []
-    tensors.contents.prune(gone)
+    deleted = _gone(job, scan) if complete else []
+    tensors.contents.prune(deleted)
     for mended in scan.mended:
         tensors.contents.failures.pop(mended, None)
     _conclude(tensors, scan, complete=complete)
@@ -118,7 +122,7 @@ def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -
         roots=tensors.contents.roots.paths,
         failures=tuple(sorted([*execution.failures, *scan.unplaced])),
         shards=sum(number >= before for number in tensors.contents.shards),
-        pruned=len(gone),
+        pruned=len(deleted),
         seconds=time.monotonic() - began,
         complete=complete,
         dry_run=False,
@@ -179,8 +183,9 @@ def _gone(job: Job, scan: Scan) -> list[Identity]:
         return []
     contents = scan.contents
     failed = (each for each in contents.failures if contents.places.get(*each) is None)
-    return [
+    covered = (
         identity
         for identity in chain(contents.places, failed)
-        if scan.source.covers(path := contents.roots.join(*identity)) and scan.source.is_gone(path)
-    ]
+        if scan.source.covers(contents.roots.join(*identity))
+    )
+    return list(gone(covered, contents.roots, scan.source.is_gone))

@@ -7,11 +7,13 @@ from itertools import chain, islice
 from threading import Event
 
 from clip_prep_cli import plan
-from clip_prep_cli.checksum import file_xxh128
+from clip_prep_cli.checksum import file_xxh128, part_xxh128
 from clip_prep_cli.contents import Contents
+from clip_prep_cli.parts import Streamed
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.sources import Source
+from clip_prep_cli.spool import Spool
 
 _WINDOW = 256
 _READERS = 8
@@ -51,6 +53,8 @@ class Scan:
     tally: Tally = field(default_factory=Tally)
     unplaced: list[Failure] = field(default_factory=list)
     """What failed before it had a place in a shard."""
+    spool: Spool | None = None
+    """Where samples go that can be read only once; without one they are only counted."""
     mended: list[Identity] = field(default_factory=list)
     """What failed once and is again what was converted before."""
 
@@ -60,12 +64,19 @@ class Scan:
         self.empty = not first
         """Whether the source holds nothing at all; then it has been walked to its end."""
         self._found = chain(first, found)
+        self._first_shard = self.contents.next_number
+        self._kept_count = 0
 
     def shards(self) -> Iterator[tuple[Sample, ...]]:
         """The samples of each new shard, as the walk finds them; ends early if it should stop."""
         for samples in plan.shards(self._new(), self.shard_size):
             self.tally.planned += len(samples)
             yield samples
+
+    def release(self, shard: int) -> None:
+        """Drop what was kept of a shard's samples for the workers; they have read it."""
+        if self.spool:
+            self.spool.release(shard)
 
     def _new(self) -> Iterator[Sample]:
         for found, xxh128 in self._with_content():
@@ -83,9 +94,18 @@ class Scan:
                     self.mended.append((found.root, found.path))
             elif isinstance(known, Failure) and (known.shard or 0) >= self.retry_before:
                 self.tally.failed_before += 1
-            else:
-                yield found
+            elif kept := self._kept(found):
+                self._kept_count += 1
+                yield kept
         self.tally.scanned = not self.should_stop()  # which may have ended the source as well
+
+    def _kept(self, found: Sample) -> Sample | None:
+        """A new sample as workers can read it; None if that turns out to be damaged, or to stop."""
+        if self.spool and isinstance(found.part, Streamed):
+            number = self._first_shard + self._kept_count // self.shard_size
+            part = self.spool.keep(found.part, number)
+            return part and found._replace(part=part)
+        return found
 
     def _with_content(self) -> Iterator[tuple[Sample | Failure, int | None]]:
         """What was found; with its xxh128 if that is to decide and nothing else has already."""
@@ -93,8 +113,18 @@ class Scan:
             yield from ((found, None) for found in self._found)
             return
         with ThreadPoolExecutor(_READERS) as readers:
-            while window := tuple(islice(self._found, _WINDOW)):
+            while window := self._window():
                 yield from zip(window, readers.map(self._content, window), strict=True)
+
+    def _window(self) -> list[Sample | Failure]:
+        """The next ones, up to one that can be read only before the next is asked for."""
+        window: list[Sample | Failure] = []
+        for found in self._found:
+            window.append(found)
+            streamed = isinstance(found, Sample) and isinstance(found.part, Streamed)
+            if streamed or len(window) == _WINDOW:
+                break
+        return window
 
     def _content(self, found: Sample | Failure) -> int | None:
         if isinstance(found, Failure):
@@ -102,5 +132,7 @@ class Scan:
         place = self.contents.places.get(found.root, found.path)
         if place is None or place.size != found.size:
             return None
+        if found.part:
+            return part_xxh128(found.part)
         path = self.contents.roots.join(found.root, found.path)
         return file_xxh128(path, found.size, self.source.patience)

@@ -31,22 +31,31 @@ class Sieve:
         self.ignored: Counter[str] = Counter()
         """What was passed over, by suffix or by kind: `.txt`, `hidden`, `symlink`, ..."""
 
-    def takes(self, name: str, below: str, *, is_link: bool = False) -> bool:
+    def takes(
+        self, name: str, below: str, *, is_link: bool = False, in_hidden: bool = False
+    ) -> bool:
         """Whether the file `name`, at `below` its input, is a sample."""
         suffix = os.path.splitext(name)[1].lower()
         if suffix not in SUFFIXES:
             self.ignored[suffix or "no suffix"] += 1
             return False
-        if self.passes_over(name, below, is_link=is_link):
+        if self.passes_over(name, below, is_link=is_link, in_hidden=in_hidden):
             return False
         if self._include and not self._include.match_file(below):
             self.ignored["not included"] += 1
             return False
         return True
 
-    def passes_over(self, name: str, below: str, *, is_link: bool = False) -> bool:
+    def takes_member(self, name: str, below: str) -> bool:
+        """Whether the member `name` of an archive, at `below` its input, is a sample."""
+        *folders, last = name.split("/")
+        return self.takes(last, below, in_hidden=any(map(_is_hidden, folders)))
+
+    def passes_over(
+        self, name: str, below: str, *, is_link: bool = False, in_hidden: bool = False
+    ) -> bool:
         """Whether nobody asked for `name`; the path `below` of a directory ends with a slash."""
-        if name.startswith(".") and not self._selection.hidden:
+        if (in_hidden or _is_hidden(name)) and not self._selection.hidden:
             kind = "hidden"
         elif is_link and not self._selection.follow_links:
             kind = "symlink"
@@ -56,6 +65,10 @@ class Sieve:
             return False
         self.ignored[kind] += 1
         return True
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") and name not in (".", "..")
 
 
 def _patterns(patterns: tuple[str, ...]) -> "GitIgnoreSpec | None":

@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from xxhash import xxh3_128_digest
 
+from clip_prep_cli.archive import access_to, is_archive
+from clip_prep_cli.archived import ArchiveWalk
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, origin
 from clip_prep_cli.remote_sources import RemoteInputs
@@ -68,12 +71,17 @@ class Source:
         """What a walk passed over, by suffix or by kind; grows with it."""
         output = identity(inputs.avoid) if inputs.avoid else None
         bounds = Bounds(self._directories, self._files, output)
+        archives = ArchiveWalk(sieve, inputs.should_stop, partial(access_to, patience=inputs.patience))
+        self._in_archive = archives.samples
+        self._archives = set(filter(is_archive, self._files))
         self._walk_here = Walk(sieve, roots, bounds, inputs.should_stop).samples
-        self._walk_there = RemoteWalk(sieve, roots, bounds, self._remote.asking, inputs)
+        self._walk_there = RemoteWalk(sieve, roots, bounds, self._remote.asking, inputs, archives)
 
     def covers(self, path: str) -> bool:
-        """Whether an absolute path lies in a directory that is walked."""
-        return innermost(path, self._directories) is not None
+        """Whether an absolute path lies in a directory that is walked, or in a named archive."""
+        return any(
+            innermost(path, tops) is not None for tops in (self._directories, self._archives)
+        )
 
     def is_gone(self, path: str) -> bool:
         """Whether what lay at a path that is covered has certainly been deleted.
@@ -106,7 +114,7 @@ class Source:
             if name in self._directories:
                 yield from self._walk(name)
             else:
-                yield self._named(name)
+                yield from self._named(name)
 
     def _of_listed(self, names: Iterable[str]) -> Iterator[Sample | Failure]:
         here = os.getcwd()
@@ -116,25 +124,36 @@ class Source:
             top = origin(path) if is_url(path) else os.sep
             self._roots.add(path, here if _within(path, here) else top)
             if known:
-                yield self._remote.sample(path, self._roots.locate(path), known)
+                found = self._remote.sample(path, self._roots.locate(path), known)
+                yield from self._found(found, path)
             elif is_url(path) or os.path.isdir(path):
                 self._directories.add(path)
                 yield from self._walk(path)
             else:
-                yield self._named(path)
+                yield from self._named(path)
 
-    def _named(self, name: str) -> Sample | Failure:
+    def _named(self, name: str) -> Iterator[Sample | Failure]:
         root, path = self._roots.locate(name)
         if name in self._known:
-            return Sample(root, path, *self._known[name])
+            yield from self._found(Sample(root, path, *self._known[name]), name)
+            return
         try:
             stat = os.stat(name)
         except OSError as error:
             why = error.strerror
             if name.endswith("\r"):
                 why = f"{why}; its name ends as the lines of Windows do"
-            return Failure(Sample(root, path, 0, 0), "unreadable", f"cannot be read: {why}", None)
-        return Sample(root, path, stat.st_size, stat.st_mtime_ns)
+            yield Failure(Sample(root, path, 0, 0), "unreadable", f"cannot be read: {why}", None)
+            return
+        yield from self._found(Sample(root, path, stat.st_size, stat.st_mtime_ns), name)
+
+    def _found(self, found: Sample | Failure, name: str) -> Iterator[Sample | Failure]:
+        """A named file, or, if it is an archive, what is in it."""
+        if isinstance(found, Sample) and is_archive(name):
+            self._archives.add(name)
+            yield from self._in_archive(found, name, os.path.basename(name))
+        else:
+            yield found
 
 
 def _within(path: str, directory: str) -> bool:

@@ -19,6 +19,7 @@ from clip_prep_cli.manifest import (
     reading,
 )
 from clip_prep_cli.records import Failure, Record
+from clip_prep_cli.roots import joined
 from clip_prep_cli.shards import Layout, rows_begin
 
 
@@ -74,7 +75,7 @@ class StoredSet:
 
     def source(self, record: Record | Failure) -> str:
         """The absolute path of an image's file, as it was when it was converted."""
-        return os.path.join(self.manifest.roots[record.sample.root], record.sample.path)
+        return joined(self.manifest.roots[record.sample.root], record.sample.path)
 
     def failures(self) -> Iterator[Failure]:
         """What could not be converted.

@@ -1,10 +1,12 @@
-"""Directories, walked in sorted order, lazily."""
+"""Directories, and the archives in them, walked in sorted order, lazily."""
 
 import os
 from collections.abc import Callable, Container, Iterator
 from stat import S_ISREG
 from typing import NamedTuple, Self
 
+from clip_prep_cli.archive import is_archive
+from clip_prep_cli.archived import ArchiveWalk
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots
 from clip_prep_cli.selection import Sieve
@@ -31,6 +33,7 @@ class Walk:
         self._roots = roots
         self._bounds = bounds
         self._should_stop = should_stop
+        self._archives = ArchiveWalk(sieve, should_stop)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure."""
@@ -86,22 +89,27 @@ class Walk:
                     entry.name, below + "/", is_link=entry.is_link
                 ):
                     yield _Folder(path, below, folder.linked or entry.is_link)
-            elif path not in self._bounds.files and self._sieve.takes(
-                entry.name, below, is_link=entry.is_link
+            elif path not in self._bounds.files and takes_file(
+                self._sieve, entry.name, below, is_link=entry.is_link
             ):
-                yield from self._sample(path, root, root_to + entry.name)
+                yield from self._sample(path, root, root_to + entry.name, below)
 
-    def _sample(self, path: str, root: int, below: str) -> Iterator[Sample | Failure]:
+    def _sample(
+        self, path: str, root: int, below_root: str, below: str
+    ) -> Iterator[Sample | Failure]:
         try:
             stat = os.stat(path)
         except OSError as error:
-            sample = Sample(root, below, 0, 0)
+            sample = Sample(root, below_root, 0, 0)
             yield Failure(sample, "unreadable", f"cannot be read: {error.strerror}", None)
             return
-        if S_ISREG(stat.st_mode):
-            yield Sample(root, below, stat.st_size, stat.st_mtime_ns)
-        else:
+        sample = Sample(root, below_root, stat.st_size, stat.st_mtime_ns)
+        if not S_ISREG(stat.st_mode):
             self._sieve.ignored["special file"] += 1
+        elif is_archive(path):
+            yield from self._archives.samples(sample, path, below)
+        else:
+            yield sample
 
 
 class _Folder(NamedTuple):

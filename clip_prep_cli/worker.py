@@ -24,6 +24,7 @@ from clip_prep_cli.batch import (
 from clip_prep_cli.decode import Decoder, prepare_process, reason_of
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.fetch import Coming, Fetcher, Terms
+from clip_prep_cli.parts import Part
 from clip_prep_cli.pixels.native import best_kernel, resize_backend
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
@@ -78,14 +79,14 @@ class Converter:
                         writer.write(file, offset + row * writer.row_bytes)
         return outcomes
 
-    def _convert_one(self, path: str, content: bytes | Exception | None) -> Outcome:
+    def _convert_one(self, source: str | Part, content: bytes | Exception | None) -> Outcome:
         """Fill the buffer of each writer; `content` is that of a file which was fetched."""
         size = mtime_ns = None
         try:
             if isinstance(content, Exception):
                 raise content  # noqa: TRY301 - it fails as if it had been read here
             if content is None:
-                data, mtime_ns = self._reader.read(path)
+                data, mtime_ns = self._reader.read(source)
             else:
                 data = memoryview(content)
             size = len(data)

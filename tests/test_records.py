@@ -12,7 +12,12 @@ NAMES = st.text(st.characters(codec=None, exclude_characters="\0"), min_size=1)
 """What a file can be called, lone surrogates included: os.fsdecode() makes them of odd bytes."""
 
 SAMPLES = st.builds(
-    Sample, st.integers(0, 99), NAMES, st.integers(0, 1 << 62), st.integers(-(1 << 62), 1 << 62)
+    Sample,
+    st.integers(0, 99),
+    NAMES,
+    st.integers(0, 1 << 62),
+    st.integers(-(1 << 62), 1 << 62),
+    st.none(),
 )
 FAILURES = st.builds(
     Failure, SAMPLES, st.sampled_from(REASONS), st.text(), st.none() | st.integers(0, 10**7)

@@ -33,3 +33,9 @@ def test_roots_know_what_they_do_not_hold() -> None:
     roots.add("/data/cats/small", "/data/cats/small")
     roots.add("/data/cats2", "/data/cats2")
     assert roots.paths == ("/data/cats", "/data/cats2")
+
+
+def test_what_is_below_stays_below() -> None:
+    """A path that looks absolute is joined to its root like any other."""
+    assert Roots(["/in"]).join(0, "/etc/a.png") == "/in//etc/a.png"
+    assert Roots(["/"]).join(0, "a.png") == "/a.png"
