@@ -43,15 +43,17 @@ class Split(NamedTuple):
 def split(root: str, path: str) -> Split | None:
     """Whether `path` below the directory `root` leads into an archive; None: it leads nowhere.
 
-    A directory may be called like an archive. No path of a member is used as a path on disk.
+    A directory may be called like an archive. No path of a member is used as a path on disk; the
+    names of a store are no paths, and may be anything.
     """
+    on_disk = not is_url(root)
     names = path.split("/")
     for number, name in enumerate(names):
-        if name in _NEVER_ON_DISK or "\0" in name:
+        if on_disk and (name in _NEVER_ON_DISK or "\0" in name):
             return None
         if is_archive(name) and number + 1 < len(names):
             archive = "/".join(names[: number + 1])
-            if not os.path.isdir(os.path.join(root, archive)):
+            if not on_disk or not os.path.isdir(os.path.join(root, archive)):
                 return Split(archive, "/".join(names[number + 1 :]))
     return Split(None, path)
 

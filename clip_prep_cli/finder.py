@@ -12,6 +12,8 @@ from clip_prep_cli.damage import Damage
 from clip_prep_cli.parts import Part, Streamed
 from clip_prep_cli.plan import shards
 from clip_prep_cli.records import Sample
+from clip_prep_cli.remote import is_url
+from clip_prep_cli.remote_listing import look_at_file
 from clip_prep_cli.roots import joined
 from clip_prep_cli.spool import Spool
 
@@ -73,7 +75,7 @@ def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[Found[T
     """The members of an archive that have a key; of what is behind a damage nothing is known."""
     count = 0
     with suppress(Damage, OSError):
-        stamp = os.stat(path).st_mtime_ns
+        stamp = look_at_file(path).mtime_ns if is_url(path) else os.stat(path).st_mtime_ns
         for member, part in Archive(path, stamp):
             name = plain_name(member.name)
             if member.kind != "file" or name not in keys:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from xxhash import xxh3_128_digest
 
-from clip_prep_cli.archive import is_archive
+from clip_prep_cli.archive import access_to, is_archive
 from clip_prep_cli.archived import ArchiveWalk, takes_file
 from clip_prep_cli.crew import Crew, result_of
 from clip_prep_cli.records import Failure, Sample
@@ -88,13 +88,7 @@ class RemoteWalk:
     """
 
     def __init__(
-        self,
-        sieve: Sieve,
-        roots: Roots,
-        bounds: Bounds,
-        asking: Asking,
-        wants: Wants,
-        archives: ArchiveWalk,
+        self, sieve: Sieve, roots: Roots, bounds: Bounds, asking: Asking, wants: Wants
     ) -> None:
         self._sieve = sieve
         self._roots = roots
@@ -104,7 +98,8 @@ class RemoteWalk:
         # Digests of all that was listed, and, with a slash, of what was listed whole.
         self._seen: set[bytes] = set()
         self._to_prune = wants.to_prune
-        self._archives = archives
+        opening = partial(access_to, patience=asking.patience)
+        self._archives = ArchiveWalk(sieve, asking.should_stop, opening)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure.

@@ -71,11 +71,11 @@ class Source:
         """What a walk passed over, by suffix or by kind; grows with it."""
         output = identity(inputs.avoid) if inputs.avoid else None
         bounds = Bounds(self._directories, self._files, output)
-        archives = ArchiveWalk(sieve, inputs.should_stop, partial(access_to, patience=inputs.patience))
-        self._in_archive = archives.samples
+        opening = partial(access_to, patience=inputs.patience)
+        self._in_archive = ArchiveWalk(sieve, inputs.should_stop, opening).samples
         self._archives = set(filter(is_archive, self._files))
         self._walk_here = Walk(sieve, roots, bounds, inputs.should_stop).samples
-        self._walk_there = RemoteWalk(sieve, roots, bounds, self._remote.asking, inputs, archives)
+        self._walk_there = RemoteWalk(sieve, roots, bounds, self._remote.asking, inputs)
 
     def covers(self, path: str) -> bool:
         """Whether an absolute path lies in a directory that is walked, or in a named archive."""

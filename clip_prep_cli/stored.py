@@ -1,7 +1,6 @@
 """The reading side of a set: its live images, their records and rows, wherever they are."""
 
 import hashlib
-import os
 from array import array
 from collections.abc import Iterator
 
