@@ -16,6 +16,7 @@ from clip_prep_cli.remote import (
     attempt,
     cannot_go_on,
     concerns_store,
+    info_of,
     is_permanent,
     is_url,
     place_of,
@@ -184,6 +185,7 @@ class Coming:
             return None
         self._fetcher.wait(file)
         self._fetcher.drop([file])
+        self._files[number] = None  # or the bytes would stay until the batch is done
         return file.content
 
     def close(self) -> None:
@@ -202,7 +204,7 @@ def read_whole(url: str, terms: Terms, make_room: Callable[[int], None] = lambda
         place = place_of(url)
         data = _asked(partial(_range, place, _FIRST_BYTES), terms)
         if len(data) == _FIRST_BYTES:
-            size = _asked(lambda: place.fs.info(place.path)["size"], terms)
+            size = _asked(lambda: info_of(place)["size"] or 0, terms)
             _limit(size, terms.most)
             make_room(size)
             # Once more from its beginning: parts that were read one by one might not belong
@@ -229,12 +231,11 @@ def _limit(size: int, most: int) -> None:
 
 def _range(place: Place, end: int) -> bytes:
     """The first `end` bytes of a file, by one request, which s3fs needs a range for."""
-    fs, path = place
     try:
-        data: bytes = fs.cat_file(path, start=0, end=end)
+        data: bytes = place.fs.cat_file(place.path, start=0, end=end)
     except Exception as error:
         one_of_this_file = is_permanent(error) and not concerns_store(error)
-        if one_of_this_file and fs.info(path)["size"] == 0:  # of which there is no range
+        if one_of_this_file and info_of(place)["size"] == 0:  # of which there is no range
             return b""
         raise
     return data

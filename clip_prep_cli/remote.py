@@ -157,6 +157,24 @@ def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem"
     return fs
 
 
+def info_of(place: Place) -> Mapping[str, Any]:
+    """What the file system knows of a path.
+
+    Raises:
+        Exception: what it raises; see `is_permanent`.
+    """
+    info: Mapping[str, Any]
+    try:
+        info = place.fs.info(place.path)
+    except FileNotFoundError as error:
+        # fsspec says so of a web server that does not answer, as well.
+        reason = error.__cause__
+        if is_web(place.path) and isinstance(reason, Exception) and _status(reason) != 404:
+            raise reason from None
+        raise
+    return info
+
+
 def is_permanent(error: Exception) -> bool:
     """Whether trying again would give the same error."""
     if s3_code(error) in _DAMAGED_ON_THE_WAY:

@@ -13,6 +13,7 @@ from clip_prep_cli.remote import (
     attempt,
     cannot_go_on,
     concerns_store,
+    info_of,
     place_of,
     words,
 )
@@ -124,8 +125,7 @@ class _RemoteFile(io.RawIOBase):
         return data
 
     def _ask_size(self) -> int:
-        fs, path = self._place
-        size = fs.info(path)["size"]
+        size = info_of(self._place)["size"]
         if size is None:
             raise ValueError("its server does not say how large it is")
         return int(size)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
-from clip_prep_cli.remote import attempt, is_web, place_of
+from clip_prep_cli.remote import attempt, info_of, is_web, place_of
 
 Info = Mapping[str, Any]
 """What fsspec knows of a file or directory."""
@@ -53,8 +53,7 @@ def look(url: str) -> Stat | None:
     Raises:
         Exception: whatever the store's file system raises; see `remote.is_permanent`.
     """
-    fs, path = place_of(url)
-    info = fs.info(path)
+    info = info_of(place_of(url))
     # A web server's directories are the pages that it makes of them.
     if info["type"] == "directory" or (is_web(url) and info.get("mimetype") == "text/html"):
         return None
@@ -67,8 +66,7 @@ def look_at_file(url: str) -> Stat:
     Raises:
         Exception: as `look`.
     """
-    fs, path = place_of(url)
-    return _stat(fs.info(path))
+    return _stat(info_of(place_of(url)))
 
 
 def packed_listing(url: str, patience: float, should_stop: Callable[[], bool]) -> list[bytes]:

@@ -54,6 +54,7 @@ def test_files_come_in_order(urls: list[str]) -> None:
         each.wait(n) for each, batch in zip(coming, batches, strict=True) for n in range(len(batch))
     ]
     assert contents == [*(b"x" * n for n in range(50)), None, *(b"x" * n for n in range(50, 100))]
+    assert not any(coming[0]._files + coming[1]._files)  # what was taken is not kept
 
 
 def test_reading_goes_ahead_of_use(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

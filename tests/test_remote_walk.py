@@ -11,10 +11,12 @@ from command import SECONDS, clip_prep, paint, rows
 from fsspec import filesystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proxy import Proxy
 from web import web_server
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.records import Failure, Sample
+from clip_prep_cli.remote import concerns_store, is_permanent
 from clip_prep_cli.remote_listing import Stat, look, packed_listing
 from clip_prep_cli.remote_sources import RemoteInputs
 from clip_prep_cli.roots import Roots
@@ -199,6 +201,35 @@ def test_a_web_server_is_walked(tmp_path: Path) -> None:
         os.remove(tree / "b.png")
         assert source.is_gone(f"{url}/in/none.png")
         assert not source.is_gone(f"{url}/in/b.png")
+
+
+def test_a_web_server_that_fails_is_no_missing_file(tmp_path: Path) -> None:
+    """What it answers, or that it does not, is told apart."""
+    paint(tmp_path / "1.png")
+    with web_server(tmp_path) as url:
+        proxy = Proxy(url)
+        name = f"{proxy.url}/1.png"
+        source = source_of(f"{proxy.url}/", to_prune=True)
+        assert [each.path for each in source if isinstance(each, Sample)] == ["1.png"]
+        for status, permanent, of_store in (
+            (503, False, True),
+            (403, True, True),
+            (404, True, False),
+        ):
+            proxy.inject(status, 2)
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - of several classes
+                look(name)
+            assert (is_permanent(caught.value), concerns_store(caught.value)) == (
+                permanent,
+                of_store,
+            )
+        proxy.inject(403, 2)
+        assert not source.is_gone(f"{proxy.url}/2.png")
+        assert source.is_gone(f"{proxy.url}/2.png")
+        proxy.close()
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            look(name)
+        assert not is_permanent(caught.value)
 
 
 def test_links_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
