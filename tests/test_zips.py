@@ -77,6 +77,18 @@ def test_names(name: bytes, flag: int, expected: str) -> None:
     assert list(contents_of(bytes(data))) == [expected]
 
 
+def test_an_entry_that_leads_nowhere() -> None:
+    """If the directory leads to where no member can be, it is not what tells of members."""
+    members = {"a.png": b"1", "b.png": b"2"}
+    data = bytearray(zip_bytes(members))
+    struct.pack_into("<I", data, data.rindex(b"PK\x01\x02") + 42, 0xFFFFFFF0)
+    archive = Anywhere(io.BytesIO(data))
+    listing = Zip(archive).members()
+    assert {next(listing).name, next(listing).name} == set(members)
+    with pytest.raises(Damage, match="directory is damaged"):
+        next(listing)
+
+
 def test_links_and_folders() -> None:
     """A symbolic link, as Unix packs it, is no file; nor is a folder."""
     buffer = io.BytesIO()
