@@ -170,6 +170,7 @@ def _write(tensors: TensorSet, groups: Sequence[Group], observer: Observer) -> b
                 done += 1
                 observer.on_progress(done, total)
             tensors.commit(shard, records, "compact")
+            tensors.flush()  # the number of the next one counts on it
         finally:
             shard.discard()
     return True

@@ -20,6 +20,9 @@ from clip_prep_cli.shards import Layout, rows_begin
 from clip_prep_cli.stored import StoredSet
 from clip_prep_cli.strings import Strings
 
+_MOST_MAPS = 16
+"""Each keeps a file open, of which a process may have 1,024 as a rule, for many sets together."""
+
 
 def _pair(tensor: torch.Tensor, path: str | list[str]) -> tuple[torch.Tensor, str | list[str]]:
     return tensor, path
@@ -67,6 +70,7 @@ class TensorDataset(Dataset[Any]):
             torch.float32 if self._table is not None else getattr(torch, self.layout.dtype)
         )
         self._shape = (3, self.layout.n_px, self.layout.n_px)
+        self._samples = {entry.number: entry.samples for entry in self._stored.manifest.shards}
         self._maps: dict[int, NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -127,21 +131,30 @@ class TensorDataset(Dataset[Any]):
     def _fill(self, tensor: torch.Tensor, at: int) -> None:
         """Put a row, normalized if it has to be, into a tensor of its shape."""
         shard, row = self._stored.place(at)
-        if shard not in self._maps:
-            self._maps[shard] = self._map(shard)
-        stored = self._maps[shard][row]
+        stored = self._mapped(shard)[row]
         bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
         if self._table is None:
             np.copyto(bits.numpy(), stored)
         else:
             normalize(stored.transpose(1, 2, 0), self._table, bits.numpy())
 
+    def _mapped(self, shard: int) -> NDArray[Any]:
+        """The rows of a shard; of those that are mapped, the one not used longest makes room."""
+        rows = self._maps.pop(shard, None)
+        if rows is None:
+            rows = self._map(shard)
+            if len(self._maps) == _MOST_MAPS:
+                del self._maps[next(iter(self._maps))]
+        self._maps[shard] = rows
+        return rows
+
     def _map(self, shard: int) -> NDArray[Any]:
         path = self._file(shard)
         shape = (-1, 3, self.layout.n_px, self.layout.n_px)
         begin = rows_begin(path)
-        rows = next(e.samples for e in self._stored.manifest.shards if e.number == shard)
-        data = np.memmap(path, np.uint8, "r", begin, (rows * self.layout.row_bytes,))
+        data = np.memmap(
+            path, np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
+        )
         return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(shape)
 
     def _file(self, shard: int) -> Path:

@@ -37,6 +37,8 @@ class Sealer:
         """
         try:
             self._await(0)
+            if not self._broken:
+                self._tensors.flush()
         finally:
             self._thread.shutdown()
 

@@ -4,10 +4,11 @@ A shard's index is renamed into place last: that is the commit. Whatever is not 
 run begins is removed and made again.
 """
 
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from clip_prep_cli.contents import Contents, load
 from clip_prep_cli.durable import make_directory
@@ -24,13 +25,24 @@ from clip_prep_cli.manifest import (
     read_manifest,
 )
 from clip_prep_cli.own import is_own_folder, own_files
-from clip_prep_cli.records import Failure, Record
+from clip_prep_cli.pace import Pace
+from clip_prep_cli.records import Failure, Record, Sample
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import FileSum, Shard
 from clip_prep_cli.staging import seal
 from clip_prep_cli.versions import Change, decisive_changes
 
 _MANIFEST_SECONDS = 10.0
+_FEW_FAILURES = 256
+"""So few are written in less time than a shard's files take to sync."""
+
+
+class _Sealed(NamedTuple):
+    """A shard that is committed once its index, these lines, is written."""
+
+    entry: ShardEntry
+    lines: bytes
+    samples: list[Sample]
 
 
 class TensorSet:
@@ -56,7 +68,10 @@ class TensorSet:
         self.retry_from = manifest.retry_from if manifest else None
         """The first shard of a --retry-failed that is under way or was stopped."""
         self._created = manifest.created if manifest else now()
-        self._manifest_due = 0.0
+        self._manifest_pace = Pace(_MANIFEST_SECONDS)
+        self._failures_pace = Pace()
+        self._failures_changed = False
+        self._sealed: deque[_Sealed] = deque()
         self._roots_written = 0
         self.concluded = manifest is not None and manifest.failures is not None
         """Whether the last run on it had come to an end, whichever."""
@@ -104,6 +119,9 @@ class TensorSet:
     ) -> None:
         """Seal a shard: its tensors, then the failures, then the index, each durable.
 
+        With many failures, of which the list is written as a whole, several shards wait for one
+        writing of it: see `flush`.
+
         Raises:
             OSError: something cannot be written; the shard is not committed then.
         """
@@ -127,18 +145,32 @@ class TensorSet:
         self, number: int, tensors: Mapping[str, FileSum], results: Sequence[Record | Failure]
     ) -> None:
         records = [result for result in results if isinstance(result, Record)]
-        if self.contents.note(results):
+        lines = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
+        files = {**tensors, index_file(number): FileSum.of(lines)}
+        entry = ShardEntry(number, len(records), files)
+        self._failures_changed |= self.contents.note(results)
+        self._sealed.append(_Sealed(entry, lines, [record.sample for record in records]))
+        few = len(self.contents.failures) <= _FEW_FAILURES
+        if few or not self._failures_changed or self._failures_pace.is_due():
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit the shards that are sealed and wait for the list of failures to be written.
+
+        Raises:
+            OSError: something cannot be written; a shard that is not committed goes on waiting.
+        """
+        if self._failures_changed:
             self._write_failures()
-        index = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
-        name = index_file(number)
-        files = {**tensors, name: FileSum.of(index)}
-        if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
-            self._write_manifest()
-        replace_file(self.directory / name, index)
-        rows = ((record.sample, 0) for record in records)
-        self.contents.add(ShardEntry(number, len(records), files), rows)
-        if time.monotonic() >= self._manifest_due:
-            self._write_manifest()
+        while self._sealed:
+            entry, lines, samples = self._sealed[0]
+            if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
+                self._write_manifest()
+            replace_file(self.directory / entry.index, lines)
+            self._sealed.popleft()
+            self.contents.add(entry, ((sample, 0) for sample in samples))
+            if self._manifest_pace.is_due():
+                self._write_manifest()
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Remove shards that have no live row; at least one shard must stay.
@@ -191,9 +223,11 @@ class TensorSet:
             self.drop(empty)
 
     def _write_failures(self) -> FileSum:
-        every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
-        content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
-        replace_file(self.directory / FAILURES, content)
+        with self._failures_pace.timed():
+            every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
+            content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
+            replace_file(self.directory / FAILURES, content)
+        self._failures_changed = False
         return FileSum.of(content)
 
     def _write_manifest(self, failures: FileSum | None = None) -> None:
@@ -211,9 +245,9 @@ class TensorSet:
             retry_from=self.retry_from,
             failures=failures,
         )
-        manifest.write(self.directory)
+        with self._manifest_pace.timed():
+            manifest.write(self.directory)
         self._roots_written = len(manifest.roots)
-        self._manifest_due = time.monotonic() + _MANIFEST_SECONDS
 
 
 def open_set(

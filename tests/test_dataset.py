@@ -2,8 +2,9 @@
 
 import os
 import pickle
+import resource
 from collections import Counter
-from itertools import pairwise
+from itertools import count, filterfalse, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,19 @@ def test_an_empty_set(tmp_path: Path) -> None:
     dataset = TensorDataset(tmp_path / "out")
     assert len(dataset) == 0
     assert order(dataset) == []
+
+
+def test_more_shards_than_files_may_be_open(source: Path, tmp_path: Path) -> None:
+    """Of however many shards a set is, few of its files are open at a time."""
+    convert(source, tmp_path / "out", "--shard-size", "1", status=3)
+    dataset = TensorDataset(tmp_path / "out")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    there = {*map(int, os.listdir("/dev/fd"))}
+    free = filterfalse(there.__contains__, count())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, COUNT - 3, None)), hard))
+    try:
+        found = [[dataset[index][0].clone() for index in range(COUNT)] for _ in range(2)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len({tensor.numpy().tobytes() for tensor in found[0]}) == COUNT
+    assert all(map(torch.equal, *found))

@@ -1,0 +1,163 @@
+"""What a billion images would take: hours, bytes, memory. Or so many as you have, on your machines.
+
+    python benchmarks/billion.py [--images 1e9] [--set-images 2e7] [--machines 10] [--cores 32] ...
+
+multiplies what compare.py and scale.py have measured; nothing is run.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.shards import ITEM_BYTES
+
+RESULTS = Path(__file__).with_name("results")
+SHARD = 1024
+
+
+class Work(NamedTuple):
+    """So many images of such a size in sets of so many, and who does it."""
+
+    images: float
+    set_images: float
+    machines: int
+    cores: int
+    kilobytes: float
+    n_px: int
+    dtype: str
+
+
+class Figures(NamedTuple):
+    """What was measured. All times are CPU time for an image, but for those of a shard."""
+
+    worker_ms: float
+    new_us: float
+    """Of the one process that plans and commits."""
+    tasks_us: float
+    """Of it without batches, pipes and results."""
+    again_us: float
+    memory: float
+    """In bytes, as the next two."""
+    index_bytes: float
+    manifest: float
+    """Per shard."""
+    manifest_us: float
+    """Per shard, to make it."""
+    open_us: float
+    open_memory: float
+
+
+class Line(NamedTuple):
+    """What it is, how it is computed, what comes of it for all images and for one set."""
+
+    what: str
+    how: str
+    whole: str
+    one: str = ""
+
+
+def figures() -> Figures:
+    """Those of the results that are kept here; of scale.py those of the largest count."""
+    speed = json.loads((RESULTS / "results.json").read_text("utf-8"))
+    scale = json.loads((RESULTS / "scale.json").read_text("utf-8"))
+    most: dict[str, Any] = scale["images"][-1]
+    new, again, manifest = most["runs"]["new"], most["runs"]["again"], scale["manifest"]
+    return Figures(
+        worker_ms=speed["subjects"]["clip-prep, 2 workers"]["cpu_ms_per_image"],
+        new_us=new["cpu"],
+        tasks_us=new["cpu"] - new["stages"]["rest"],
+        again_us=again["cpu"],
+        memory=max(new["memory"], again["memory"]),
+        index_bytes=most["index_bytes"],
+        manifest=manifest["bytes"],
+        manifest_us=manifest["write"],
+        open_us=most["open"]["cpu"],
+        open_memory=most["open"]["memory"],
+    )
+
+
+def lines(work: Work, of: Figures) -> Iterator[Line]:
+    """The answers."""
+    n, part = work.images, min(work.set_images, work.images)
+    row = 3 * work.n_px**2 * ITEM_BYTES[work.dtype]
+    shards, part_shards = math.ceil(n / SHARD), math.ceil(part / SHARD)
+    rate = work.cores * 1e3 / of.worker_ms
+
+    def in_bytes(what: str, each: float, how: str) -> Line:
+        return Line(what, how, size(n * each), size(part * each))
+
+    def in_time(what: str, microseconds: float, how: str) -> Line:
+        each = microseconds / 1e6
+        return Line(what, how, duration(n * each), duration(part * each))
+
+    yield Line("sets", "images / images of a set", f"{math.ceil(n / part):,}", "1")
+    yield in_time("CPU time", 1e3 * of.worker_ms, f"{of.worker_ms:.2f} ms an image")
+    how = f"on {work.machines} x {work.cores} cores; a set, on {work.cores}"
+    yield Line("time", how, duration(n / rate / work.machines), duration(part / rate))
+    kilobytes = work.kilobytes
+    yield in_bytes("bytes to read", 1e3 * kilobytes, f"{kilobytes:.0f} kB an image")
+    yield in_bytes("bytes of rows", row, f"{row:,} an image: {work.n_px} px, {work.dtype}")
+    how = f"each machine, at {rate:,.0f} images/s"
+    yield Line("reading", how, "", f"{size(1e3 * kilobytes * rate)}/s")
+    yield Line("writing", how, "", f"{size(row * rate)}/s")
+    yield Line("files", f"2 a shard of {SHARD:,}", f"{2 * shards:,}", f"{2 * part_shards:,}")
+    yield in_bytes("indexes", of.index_bytes, f"{of.index_bytes:.0f} bytes an image")
+    how = f"{of.manifest:.0f} bytes a shard"
+    yield Line("manifest", how, size(shards * of.manifest), size(part_shards * of.manifest))
+    how, seconds = f"{of.manifest_us:.0f} us a shard", of.manifest_us / 1e6
+    yield Line("  to write it", how, duration(shards * seconds), duration(part_shards * seconds))
+    one = "in one process"
+    yield in_bytes("memory of a run", of.memory, f"{of.memory:.0f} bytes an image, {one}")
+    yield in_time("plan and commit", of.new_us, f"{of.new_us:.0f} us an image, {one}")
+    feeds = 1e3 * of.worker_ms / of.new_us
+    yield Line("  feeds cores", "CPU time / plan and commit", "", f"{feeds:.0f}")
+    feeds = 1e3 * of.worker_ms / of.tasks_us
+    yield Line("  at the very most", f"{of.tasks_us:.0f} us: without batches", "", f"{feeds:.0f}")
+    yield in_time("nothing new", of.again_us, f"{of.again_us:.0f} us an image, {one}")
+    yield in_time("opening to read", of.open_us, f"{of.open_us:.1f} us an image, each process")
+    yield in_bytes("  its memory", of.open_memory, f"{of.open_memory:.0f} bytes an image, the same")
+
+
+def size(count: float) -> str:
+    """Bytes in words."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while count >= 999.5 and len(units) > 1:
+        count /= 1e3
+        del units[0]
+    return f"{count:,.0f} {units[0]}" if count >= 99.5 else f"{count:.2g} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    units = {"h": 3600, "min": 60, "s": 1}
+    unit = next((unit for unit, length in units.items() if seconds >= 2 * length), "s")
+    count = seconds / units[unit]
+    return f"{count:,.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
+
+
+@click.command()
+@click.option("--images", default=1e9, show_default=True)
+@click.option("--set-images", default=2e7, show_default=True, help="Images of one set.")
+@click.option("--machines", default=10, show_default=True)
+@click.option("--cores", default=32, show_default=True, help="Of one machine.")
+@click.option("--kilobytes", default=105.3, show_default=True, help="Of one image file.")
+@click.option("--worker-ms", type=float, help="CPU time of one image, if not as measured.")
+@click.option("--n-px", default=224, type=click.Choice(sorted({*MODELS.values()})))
+@click.option("--dtype", default="float32", type=click.Choice([*ITEM_BYTES]))
+def main(worker_ms: float | None, **work: Any) -> None:
+    """Compute and print."""
+    of = figures()
+    if worker_ms:
+        of = of._replace(worker_ms=worker_ms)
+    found = [Line("", "", "all", "one set"), *lines(Work(**work), of)]
+    for line in found:
+        click.echo(f"{line.what:20}{line.how:36}{line.whole:>12}{line.one:>12}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
