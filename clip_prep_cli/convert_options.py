@@ -147,6 +147,19 @@ _CONVERT = (
     option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
     WORKERS,
     option(
+        "--executor",
+        section=_RUN,
+        **choice("local", "dask"),
+        metavar="NAME",
+        help="Or dask: shards are tasks of a cluster.",
+    ),
+    option(
+        "--scheduler",
+        section=_RUN,
+        metavar="ADDRESS",
+        help="The cluster's, as tcp://HOST:8786; or it is made here.",
+    ),
+    option(
         *("-n", "--dry-run"),
         section=_RUN,
         is_flag=True,
@@ -169,5 +182,5 @@ def job_of(options: dict[str, Any]) -> "Job":
     """
     from clip_prep_cli.job import ConvertOptions, make_job
 
-    known = {name: options[name] for name in ConvertOptions.__annotations__}
+    known = {name: options[name] for name in ConvertOptions.__annotations__ if name in options}
     return make_job(options["inputs"], options["models"], options["out"], cast("Any", known))

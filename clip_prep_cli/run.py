@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from threading import Event
 
+from clip_prep_cli.engines import open_engine
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.job import Job
@@ -88,18 +89,19 @@ def dry_run(job: Job) -> Report:
 
 def _run(job: Job, watch: Watch, began: float) -> Report:
     tensors, scan = _scan(job, watch)
-    if job.overwrite:
-        tensors.disown()
-    tensors.generator = tensors.generator or package_versions()
-    tensors.begin()
-    before = tensors.contents.next_number
-    execution = Execution(job, tensors, scan, watch)
-    try:
-        complete = execution.run(scan.shards())
-    except (ClipPrepError, OSError):
-        with suppress(OSError):  # of a disk that is full; what stopped the run matters more
-            _conclude(tensors, scan, complete=False)
-        raise
+    with open_engine(job, watch.on_waiting) as engine:
+        if job.overwrite:
+            tensors.disown()
+        tensors.generator = tensors.generator or package_versions()
+        tensors.begin()
+        before = tensors.contents.next_number
+        execution = Execution(job, tensors, scan, engine, watch)
+        try:
+            complete = execution.run(scan.shards())
+        except (ClipPrepError, OSError):
+            with suppress(OSError):  # of a disk that is full; what stopped the run matters more
+                _conclude(tensors, scan, complete=False)
+            raise
     gone = _gone(job, scan) if complete else []
     tensors.contents.prune(gone)
     for mended in scan.mended:
