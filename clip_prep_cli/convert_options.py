@@ -151,13 +151,13 @@ _CONVERT = (
         section=_RUN,
         **choice("local", "dask"),
         metavar="NAME",
-        help="Or dask: shards are tasks of a cluster.",
+        help="dask: shards are tasks of a cluster.",
     ),
     option(
         "--scheduler",
         section=_RUN,
         metavar="ADDRESS",
-        help="The cluster's, as tcp://HOST:8786; or it is made here.",
+        help="As tcp://HOST:8786; else a cluster is made here.",
     ),
     option(
         *("-n", "--dry-run"),

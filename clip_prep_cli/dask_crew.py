@@ -13,6 +13,7 @@ from clip_prep_cli.errors import CannotContinueError, ClipPrepError
 from clip_prep_cli.shared import check_output
 from clip_prep_cli.starting import signals_blocked
 from clip_prep_cli.task import Sealed, Task, Terms, convert_shard
+from clip_prep_cli.task_engine import no_clip_prep
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster, Worker
@@ -80,7 +81,7 @@ class DaskCrew:
         found: list[Difference] = []
         for worker, answer in answers.items():
             if not isinstance(answer, Seen):
-                raise _cannot_work(worker, answer)
+                raise no_clip_prep(f"The worker {worker}", answer)
             found += differences(worker, terms.versions, answer.versions)
         if found:
             raise refusal(found)
@@ -165,13 +166,6 @@ def _local_cluster(workers: int) -> Iterator["LocalCluster"]:
             )
             stack.enter_context(cluster)
         yield cluster
-
-
-def _cannot_work(worker: str, error: Exception) -> CannotContinueError:
-    return CannotContinueError(
-        f"The worker {worker} cannot run clip-prep ({type(error).__name__}: {error}).",
-        "Install the same clip-prep-cli wherever workers run, and the scheduler.",
-    )
 
 
 @contextmanager

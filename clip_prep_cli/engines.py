@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from clip_prep_cli.batch import Recipe
 from clip_prep_cli.engine import Engine
 from clip_prep_cli.job import Job
 from clip_prep_cli.local_engine import LocalEngine
 from clip_prep_cli.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from clip_prep_cli.task import Terms
+    from clip_prep_cli.task_engine import Crew
 
 
 @contextmanager
@@ -25,30 +30,39 @@ def open_engine(job: Job, say: Callable[[str], None]) -> Iterator[Engine]:
     if job.executor == "local":
         with WorkerPool(job.workers, recipe, job.timeout) as pool:
             yield LocalEngine(pool, job.out, job.settings.layouts)
+        return
+    # Imported here: a run on this machine alone has no use for it.
+    from clip_prep_cli.agreement import own_versions
+    from clip_prep_cli.shared import clear_up, mark_of
+    from clip_prep_cli.task import Terms
+    from clip_prep_cli.task_engine import TaskEngine
+
+    terms = Terms(
+        directory=job.out.absolute(),
+        mark=mark_of(job.out),
+        layouts=job.settings.layouts,
+        recipe=recipe,
+        timeout=job.timeout,
+        processes=1 if job.executor == "dask" and job.scheduler is None else job.workers,
+        versions=own_versions(job.resize),
+    )
+    with _crew(job, terms) as crew:
+        try:
+            yield TaskEngine(crew, terms, say)
+        finally:
+            clear_up(job.out)
+
+
+@contextmanager
+def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
+    from clip_prep_cli.dask_crew import dask_crew
+    from clip_prep_cli.kept_pools import end_idle_pools
+    from clip_prep_cli.task_engine import ExecutorCrew
+
+    if isinstance(job.executor, Executor):
+        yield ExecutorCrew(job.executor, job.slots)
+        end_idle_pools()  # of an executor that is threads of this process
     else:
-        # Imported here: a run on this machine alone has no use for it.
-        from clip_prep_cli.agreement import own_versions
-        from clip_prep_cli.kept_pools import end_idle_pools
-        from clip_prep_cli.shared import mark_of
-        from clip_prep_cli.task import Terms
-        from clip_prep_cli.task_engine import ExecutorCrew, TaskEngine
-
-        own_cluster = job.executor == "dask" and job.scheduler is None
-        terms = Terms(
-            directory=job.out.absolute(),
-            mark=mark_of(job.out),
-            layouts=job.settings.layouts,
-            recipe=recipe,
-            timeout=job.timeout,
-            processes=1 if own_cluster else job.workers,
-            versions=own_versions(job.resize),
-        )
-        if isinstance(job.executor, Executor):
-            yield TaskEngine(ExecutorCrew(job.executor, job.slots), terms, say)
-            end_idle_pools()  # of an executor that is threads of this process
-        else:
-            from clip_prep_cli.dask_crew import dask_crew
-
-            with dask_crew(job.scheduler, job.workers) as crew:
-                crew.check(terms)
-                yield TaskEngine(crew, terms, say)
+        with dask_crew(job.scheduler, job.workers) as crew:
+            crew.check(terms)
+            yield crew

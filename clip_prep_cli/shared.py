@@ -4,8 +4,10 @@ import os
 import time
 from pathlib import Path
 
+from clip_prep_cli.durable import remove
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.lock import LOCK_NAME
+from clip_prep_cli.tensorset import own_files
 
 _PATIENCE = 3.0
 _LOOK_SECONDS = 0.2
@@ -31,6 +33,16 @@ def check_output(directory: Path, mark: bytes, worker: str) -> None:
                 "All workers need the same file system at the same place as this process.",
             )
         time.sleep(_LOOK_SECONDS)
+
+
+def clear_up(directory: Path) -> None:
+    """Remove what workers have left that were killed, or given up for dead.
+
+    One of those that lives can go on writing, to no effect: names are given by the run alone.
+    """
+    for path in own_files(directory):
+        if path.parent != directory and path.suffix == ".partial":
+            remove(path)
 
 
 def _holds(directory: Path, mark: bytes) -> bool:

@@ -205,8 +205,12 @@ class TaskEngine:
 def _check_inputs(task: Task, sealed: Sealed) -> None:
     """Refuse what only that worker could not read: a disk that is not mounted there, say."""
     for source, outcome in zip(task.sources, sealed.outcomes, strict=True):
-        unopened = isinstance(outcome, Refused) and outcome.size is None
-        if unopened and os.path.isfile(source) and os.access(source, os.R_OK):
+        if (
+            isinstance(outcome, Refused)
+            and outcome.reason == "unreadable"
+            and os.path.isfile(source)
+            and os.access(source, os.R_OK)
+        ):
             raise UnseenInputError(sealed.worker, source)
 
 
@@ -218,13 +222,24 @@ def _cannot_run(task: Task, error: Exception) -> ClipPrepError:
             f"The worker {error.worker} cannot read {error.path}, which can be read here.",
             "All workers need the inputs at the same place as this process, and may read them.",
         )
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, ImportError | AttributeError):
-        return CannotContinueError(
-            f"A worker cannot run clip-prep ({reason}).",
-            "Install the same clip-prep-cli wherever workers run, and the scheduler.",
-        )
+        return no_clip_prep("A worker", error)
+    reason = reason_of(error)
     return CannotContinueError(
         f"Shard {task.shard} cannot be made by the executor ({reason}).",
         "The workers' logs may say more. What is committed is kept: the same command goes on.",
     )
+
+
+def no_clip_prep(worker: str, error: Exception) -> CannotContinueError:
+    """The refusal to work with a worker that does not know what to do."""
+    return CannotContinueError(
+        f"{worker} cannot run clip-prep ({reason_of(error)}).",
+        "Install the same clip-prep-cli wherever workers run, and where the scheduler runs.",
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a line; Dask makes an Exception with the text of what cannot be sent."""
+    text = str(error) if type(error) is Exception else f"{type(error).__name__}: {error}"
+    return text.partition("\n")[0]

@@ -43,6 +43,7 @@ def test_defaults() -> None:
         "max_pixels": "178956970",
         "timeout": "60.0",
         "max_failures": "FailureLimit(value=0, percent=False)",
+        "executor": "local",
     }
 
 
