@@ -22,6 +22,7 @@ _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 5
 _TELL_SECONDS = 0.5
 _LOGGERS = ("distributed", "tornado", "asyncio")
+_LEAVING = ("closing", "closed", "failed")
 _SILENT = logging.CRITICAL + 1
 
 
@@ -60,7 +61,7 @@ class DaskCrew:
 
     def begun(self) -> Mapping[int, int]:
         """What the tasks tell."""
-        return dict(self._begun)
+        return self._begun
 
     def trouble(self) -> ClipPrepError | None:
         """Whether the scheduler is gone; Dask has tried to find it again by then."""
@@ -95,7 +96,11 @@ class DaskCrew:
 
 
 def run_task(task: Task, topic: str) -> Sealed:
-    """`convert_shard` in a thread of a Dask worker, which tells the client how far it is."""
+    """`convert_shard` in a thread of a Dask worker, which tells the client how far it is.
+
+    Raises:
+        RuntimeError: the worker was asked to end; the scheduler gives the task to another.
+    """
     from distributed import get_worker
 
     worker = get_worker()
@@ -103,6 +108,8 @@ def run_task(task: Task, topic: str) -> Sealed:
 
     def tell(rows: int) -> None:
         nonlocal told
+        if worker.status.name in _LEAVING:  # it would wait for us, and its owner for it
+            raise RuntimeError(f"the worker {worker.address} is closing")
         now = time.monotonic()
         if rows == 0 or (now >= told[0] + _TELL_SECONDS and rows != told[1]):
             told = (now, rows)

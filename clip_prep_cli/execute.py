@@ -92,14 +92,14 @@ class Execution:
     def _feed(self, ahead: Ahead[tuple[Sample, ...]], sealer: Sealer) -> bool:
         """Begin shards, taking in whatever comes back; whether all were begun."""
         for samples in ahead:
-            if samples is None:  # the listing takes its time
-                self._absorb(sealer)
-            while samples and not self._engine.has_room and not self._stopping():
-                self._absorb(sealer)
             if self._stopping():
                 return False
-            if samples:
-                self._begin(samples)
+            if samples is None:  # the listing takes its time
+                self._absorb(sealer)
+                continue
+            self._begin(samples)
+            while not self._engine.has_room and not self._stopping():
+                self._absorb(sealer)
         return True
 
     def _begin(self, samples: tuple[Sample, ...]) -> None:

@@ -129,7 +129,8 @@ class TaskEngine:
     @property
     def under_way(self) -> int:
         """Rows that are done in shards that have not come back."""
-        return sum(rows for shard, rows in self._crew.begun().items() if shard in self._flights)
+        begun = self._crew.begun()
+        return sum(begun.get(shard, 0) for shard in self._flights)
 
     def begin(self, shard: int, sources: Sequence[str]) -> None:
         """Send a task."""
