@@ -151,7 +151,7 @@ _CONVERT = (
         section=_RUN,
         **choice("local", "dask"),
         metavar="NAME",
-        help="dask: shards are tasks of a cluster.",
+        help="Or dask: a cluster.",
     ),
     option(
         "--scheduler",
