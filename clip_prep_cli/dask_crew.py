@@ -99,17 +99,21 @@ def run_task(task: Task, topic: str) -> Sealed:
     """`convert_shard` in a thread of a Dask worker, which tells the client how far it is.
 
     Raises:
-        RuntimeError: the worker was asked to end; the scheduler gives the task to another.
+        RuntimeError: the worker was asked to end, and the scheduler gives the task to another; or
+            nobody waits for it any more.
     """
     from distributed import get_worker
 
     worker = get_worker()
+    key = worker.get_current_task()
     told = (-_TELL_SECONDS, -1)
 
     def tell(rows: int) -> None:
         nonlocal told
         if worker.status.name in _LEAVING:  # it would wait for us, and its owner for it
             raise RuntimeError(f"the worker {worker.address} is closing")
+        if (known := worker.state.tasks.get(key)) is None or known.state == "cancelled":
+            raise RuntimeError("the run has ended")
         now = time.monotonic()
         if rows == 0 or (now >= told[0] + _TELL_SECONDS and rows != told[1]):
             told = (now, rows)

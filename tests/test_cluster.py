@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 
 import pytest
 from clusters import Cluster, cluster
@@ -124,6 +124,21 @@ def test_sigterm(dask: Cluster, tmp_path: Path) -> None:
     assert len(list((out / "index").iterdir())) < 4
     assert not at_work(out)
     convert(source, out, *OPTIONS, *dask.options)
+    assert tree_digest(out) == tree_digest(tmp_path / "local")
+
+
+def test_the_command_is_killed(dask: Cluster, tmp_path: Path) -> None:
+    """Workers drop what they are at, and are free for the next run."""
+    source, out = gated(tmp_path / "in", 10), tmp_path / "out"
+    worker = dask.joined()
+    with started(tmp_path / "log", source, out, *OPTIONS, *dask.options) as run:
+        wait_until(lambda: dask.has_opened(worker))
+        run.signal_group(SIGKILL)
+        run.ends_with(-SIGKILL)
+    wait_until(lambda: not at_work(out))
+    dask.gate.touch()
+    convert(source, out, *OPTIONS, *dask.options)
+    convert(source, tmp_path / "local", *OPTIONS)
     assert tree_digest(out) == tree_digest(tmp_path / "local")
 
 
