@@ -88,7 +88,8 @@ def convert(
         on_progress: Called in this thread, a few times a second, with how far the run is. What it
             raises ends the run, as Ctrl-C does: in order, with what is sealed kept.
         dry_run: Change nothing, and report what would be done.
-        **options: As on the command line.
+        **options: As on the command line; `executor` may also be a `concurrent.futures.Executor`,
+            of which `slots` says how many tasks it can run at once.
 
     Raises:
         UsageError: the options contradict each other or what is on disk.
@@ -100,8 +101,12 @@ def convert(
     job = make_job(several, models, out, options)
     if dry_run:
         return list_only(job)
-    return run(job, Watch(on_progress, _warn))
+    return run(job, Watch(on_progress, _warn, on_waiting=_tell))
 
 
 def _warn(changes: Sequence[Change]) -> None:
     warnings.warn(versions_warning(changes), stacklevel=2)
+
+
+def _tell(line: str) -> None:
+    warnings.warn(line, stacklevel=2)

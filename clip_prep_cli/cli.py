@@ -90,11 +90,14 @@ def convert(**options: Any) -> None:  # noqa: ANN401
     stop = _stop_signal()
     with _progress(quiet=options["quiet"]) as progress:
 
-        def warn(changes: "Sequence[Change]") -> None:
+        def tell(line: str) -> None:
             progress.clear()
-            _say(versions_warning(changes))
+            _say(line)
 
-        report = run(job, Watch(progress.update, warn, stop.received))
+        def warn(changes: "Sequence[Change]") -> None:
+            tell(versions_warning(changes))
+
+        report = run(job, Watch(progress.update, warn, stop.received, tell))
     if job.resize == "native" and report.resize_backend.startswith("pillow"):
         _say(f"Resized with {report.resize_backend}: same bytes, but slower.")
     status = 0

@@ -155,6 +155,19 @@ _CONVERT = (
     option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
     WORKERS,
     option(
+        "--executor",
+        section=_RUN,
+        **choice("local", "dask"),
+        metavar="NAME",
+        help="Or dask: a cluster.",
+    ),
+    option(
+        "--scheduler",
+        section=_RUN,
+        metavar="ADDRESS",
+        help="As tcp://HOST:8786; else a cluster is made here.",
+    ),
+    option(
         "--retry-for",
         section=_RUN,
         type=Seconds(0),
@@ -185,5 +198,5 @@ def job_of(options: dict[str, Any]) -> "Job":
     """
     from clip_prep_cli.job import ConvertOptions, make_job
 
-    known = {name: options[name] for name in ConvertOptions.__annotations__}
+    known = {name: options[name] for name in ConvertOptions.__annotations__ if name in options}
     return make_job(options["inputs"], options["models"], options["out"], cast("Any", known))

@@ -1,20 +1,17 @@
-"""The middle of a run: shards to batches to workers, and back to committed shards."""
+"""The middle of a run: samples to shards to an engine, and back to committed shards."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from clip_prep_cli import plan
 from clip_prep_cli.ahead import Ahead
-from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
-from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.batch import Converted, Outcome
+from clip_prep_cli.engine import Engine, Made
 from clip_prep_cli.job import Job
-from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Failure, Record, Sample
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sealer import Sealer
-from clip_prep_cli.shards import Shard
 from clip_prep_cli.tensorset import TensorSet
 from clip_prep_cli.versions import Change, package_versions
 
@@ -27,13 +24,15 @@ class Watch(NamedTuple):
     on_progress: Callable[[Tally], None] = lambda _: None
     on_other_versions: Callable[[Sequence[Change]], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    on_waiting: Callable[[str], None] = lambda _: None
+    """Told why nothing happens for a while."""
 
 
 @dataclass
 class _Open:
     """A shard under way: its samples, and the result of each row so far."""
 
-    shard: Shard
+    number: int
     samples: tuple[Sample, ...]
     results: dict[int, Record | Failure]
 
@@ -48,18 +47,20 @@ class _Open:
 class Execution:
     """One pass of a job over what a scan finds."""
 
-    def __init__(self, job: Job, tensors: TensorSet, scan: Scan, watch: Watch) -> None:
+    def __init__(
+        self, job: Job, tensors: TensorSet, scan: Scan, engine: Engine, watch: Watch
+    ) -> None:
         self.failures: list[Failure] = []
         """Those of this pass, in no particular order."""
         self._job = job
         self._tensors = tensors
         self._scan = scan
+        self._engine = engine
         self._watch = watch
         self._open: deque[_Open] = deque()
-        self._error: OSError | CannotContinueError | None = None
         self._next_number = tensors.contents.next_number
         self._roots = tensors.contents.roots
-        self._introduced = False
+        self._introduced: dict[str, str] = {}
 
     def run(self, groups: Iterable[tuple[Sample, ...]]) -> bool:
         """Convert and commit the samples of each new shard; whether it got through to the end.
@@ -69,108 +70,89 @@ class Execution:
             CannotContinueError: there is no space for a shard, workers do not start, or a store
                 of inputs does not answer.
         """
-        job = self._job
-        recipe = Recipe(
-            job.settings.resolutions,
-            job.settings.dtype,
-            job.settings.exif,
-            job.max_pixels,
-            job.resize,
-            patience=job.retry_for,
-        )
-        ahead = Ahead(groups, max(2, _SAMPLES_AHEAD // job.settings.shard_size))
+        ahead = Ahead(groups, max(2, _SAMPLES_AHEAD // self._job.settings.shard_size))
         sealer = Sealer(self._tensors)
         try:
-            with WorkerPool(job.workers, recipe, job.timeout) as pool:
-                try:
-                    fed = self._feed(ahead, pool, sealer)
-                except Exception:
-                    pool.hurry()
-                    self._drain(pool, sealer)
-                    raise
-                self._drain(pool, sealer)
+            try:
+                fed = self._feed(ahead, sealer)
+            except Exception:
+                self._engine.stop()
+                self._drain(sealer)
+                raise
+            self._drain(sealer)
         finally:
             self._scan.cancelled.set()
             ahead.close()
             for unfinished in self._open:
                 self._give_up(unfinished)
             sealer.finish()
-        if self._error:
-            raise self._error
+        if self._engine.error:
+            raise self._engine.error
         return fed and self._scan.tally.scanned and not self._open
 
-    def _feed(self, ahead: Ahead[tuple[Sample, ...]], pool: WorkerPool, sealer: Sealer) -> bool:
-        """Hand out batches, taking in whatever comes back; whether all were handed out."""
+    def _feed(self, ahead: Ahead[tuple[Sample, ...]], sealer: Sealer) -> bool:
+        """Begin shards, taking in whatever comes back; whether all were begun."""
         for samples in ahead:
+            if self._stopping():
+                return False
             if samples is None:  # the listing takes its time
-                self._absorb(pool, sealer)
-                if self._stopping():
-                    return False
+                self._absorb(sealer)
                 continue
-            shard = Shard(
-                self._tensors.scratch, self._next_number, len(samples), self._job.settings.layouts
-            )
-            self._next_number += 1
-            self._open.append(_Open(shard, samples, {}))
-            for rows in plan.batches(len(samples), self._job.workers):
-                while not pool.has_room():
-                    self._absorb(pool, sealer)
-                if self._stopping():
-                    return False
-                pool.submit(self._batch(shard, samples, rows))
+            self._begin(samples)
+            while not self._engine.has_room and not self._stopping():
+                self._absorb(sealer)
         return True
 
-    def _batch(self, shard: Shard, samples: tuple[Sample, ...], rows: range) -> Batch:
-        sources = (self._roots.source(samples[row]) for row in rows)
-        return Batch(shard.number, tuple(rows), tuple(sources), shard.targets())
+    def _begin(self, samples: tuple[Sample, ...]) -> None:
+        sources = [self._roots.source(sample) for sample in samples]
+        self._engine.begin(self._next_number, sources)
+        self._open.append(_Open(self._next_number, samples, {}))
+        self._next_number += 1
 
     def _stopping(self) -> bool:
         failed = self._job.fail_fast and self._scan.tally.failed > 0
-        return failed or self._error is not None or self._watch.should_stop()
+        return failed or self._engine.error is not None or self._watch.should_stop()
 
-    def _absorb(self, pool: WorkerPool, sealer: Sealer) -> None:
+    def _absorb(self, sealer: Sealer) -> None:
         """Take in what workers have done; commit the shards that are complete, in order."""
         tally = self._scan.tally
-        if self._stopping():
-            pool.hurry()
-        for batch, outcomes in pool.collect():
-            if isinstance(outcomes, RowNotWrittenError):
-                self._error = outcomes.error
-            elif isinstance(outcomes, CannotContinueError):
-                if not self._stopping():  # else it has been hurried
-                    self._error = outcomes
-            else:
-                self._take(batch, outcomes)
-        if pool.versions and not self._introduced:
-            self._introduced = True
-            if changes := self._tensors.introduce({**package_versions(), **pool.versions}):
-                self._watch.on_other_versions(changes)
+        for made in self._engine.collect():
+            self._take(made)
+        self._introduce()
         while self._open and self._open[0].complete:
             done = self._open.popleft()
-            self._scan.release(done.shard.number)
-            sealer.put(done.shard, done.in_order())
-        self._watch.on_progress(tally)
+            self._scan.release(done.number)
+            sealer.put(self._engine.product(done.number), done.in_order())
+        self._watch.on_progress(replace(tally, converted=tally.converted + self._engine.under_way))
 
-    def _take(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
-        """Note what became of the rows of a batch."""
-        under_way = next(each for each in self._open if each.shard.number == batch.shard)
-        for row, outcome in zip(batch.rows, outcomes, strict=True):
-            result = _result(under_way.samples[row], outcome, batch.shard)
+    def _take(self, made: Made) -> None:
+        tally = self._scan.tally
+        under_way = next(each for each in self._open if each.number == made.shard)
+        for row, outcome in zip(made.rows, made.outcomes, strict=True):
+            result = _result(under_way.samples[row], outcome, made.shard)
             under_way.results[row] = result
             if isinstance(result, Failure):
                 self.failures.append(result)
-                self._scan.tally.failed += 1
+                tally.failed += 1
             else:
-                self._scan.tally.converted += 1
+                tally.converted += 1
 
-    def _drain(self, pool: WorkerPool, sealer: Sealer) -> None:
-        while pool.busy:
-            self._absorb(pool, sealer)
+    def _introduce(self) -> None:
+        if self._engine.versions and self._engine.versions != self._introduced:
+            self._introduced = dict(self._engine.versions)
+            if changes := self._tensors.introduce({**package_versions(), **self._introduced}):
+                self._watch.on_other_versions(changes)
+
+    def _drain(self, sealer: Sealer) -> None:
+        while self._engine.busy:
+            if self._stopping():
+                self._engine.stop()
+            self._absorb(sealer)
 
     def _give_up(self, unfinished: _Open) -> None:
         """Drop a shard that was stopped midway; its rows were made for nothing."""
-        unfinished.shard.discard()
-        self._scan.release(unfinished.shard.number)
+        self._engine.give_up(unfinished.number)
+        self._scan.release(unfinished.number)
         made = sum(isinstance(result, Record) for result in unfinished.results.values())
         self._scan.tally.converted -= made
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TypedDict
 
 from clip_prep_cli.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_SLOTS, DEFAULT_TIMEOUT
 from clip_prep_cli.location import Location, location_of
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
@@ -34,6 +35,7 @@ class Job:
     out: Location
     settings: SetSettings
     workers: int
+    """Worker processes; if tasks run elsewhere, those of one task."""
     staging: Path | None = None
     """Where the shards of a set at a URL are built; None: where temporary files go."""
     files_from: NameList | None = None
@@ -48,9 +50,15 @@ class Job:
     retry_failed: bool = False
     overwrite: bool = False
     resize: str = "native"
+    executor: str | Executor = "local"
+    scheduler: str | None = None
+    """The address of a Dask scheduler; without one, there is to be a cluster on this machine."""
+    slots: int = DEFAULT_SLOTS
+    """Tasks that an executor can run at once, if it cannot be asked."""
 
     def __post_init__(self) -> None:
         self._check_values()
+        self._check_executor()
         self._check_tensors()
         self._check_paths()
 
@@ -70,9 +78,19 @@ class Job:
             ("max_pixels", self.max_pixels, 1),
             ("timeout", self.timeout, 0),
             ("retry_for", self.retry_for, 0),
+            ("slots", self.slots, 1),
         ):
             if not number >= least:  # as nan is not
                 raise UsageError(f"{name} is {number}.", f"It must be at least {least}.")
+
+    def _check_executor(self) -> None:
+        if self.executor not in ("local", "dask") and not isinstance(self.executor, Executor):
+            raise UsageError(
+                f"executor is {self.executor!r}.",
+                "It can be local, dask, or, from Python, a concurrent.futures.Executor.",
+            )
+        if self.scheduler is not None and self.executor != "dask":
+            raise UsageError("--scheduler is about Dask.", "Add --executor dask, or leave it out.")
 
     def _check_tensors(self) -> None:
         if self.settings.format == "npy" and self.settings.dtype == "bfloat16":
@@ -146,6 +164,9 @@ class ConvertOptions(TypedDict, total=False):
     retry_failed: bool
     overwrite: bool
     resize: str
+    executor: str | Executor
+    scheduler: str | None
+    slots: int
 
 
 DEFAULTS = ConvertOptions(
@@ -170,6 +191,9 @@ DEFAULTS = ConvertOptions(
     retry_failed=False,
     overwrite=False,
     resize="native",
+    executor="local",
+    scheduler=None,
+    slots=DEFAULT_SLOTS,
 )
 
 
@@ -201,7 +225,7 @@ def make_job(
             shard_size=given["shard_size"],
             exif=given["exif"],
         ),
-        workers=usable_cpus() if given["workers"] is None else given["workers"],
+        workers=_workers(given) if given["workers"] is None else given["workers"],
         staging=Path(given["staging"]) if given["staging"] else None,
         files_from=NameList(file, given["null"]) if file else None,
         selection=Selection(
@@ -219,7 +243,16 @@ def make_job(
         retry_failed=given["retry_failed"],
         overwrite=given["overwrite"],
         resize=given["resize"],
+        executor=given["executor"],
+        scheduler=given["scheduler"],
+        slots=given["slots"],
     )
+
+
+def _workers(given: ConvertOptions) -> int:
+    """All CPUs that are there; if tasks run elsewhere, one for each, as many as there are slots."""
+    here = given["executor"] in ("local", "dask") and given["scheduler"] is None
+    return usable_cpus() if here else 1
 
 
 def _resolutions(models: Iterable[str]) -> tuple[int, ...]:

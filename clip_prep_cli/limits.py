@@ -6,6 +6,9 @@ DEFAULT_MAX_PIXELS = 178_956_970
 DEFAULT_TIMEOUT = 60.0
 """Seconds for one image."""
 
+DEFAULT_SLOTS = 64
+"""Tasks that an executor is taken to run at once if nobody says how many it can."""
+
 _MAX_BYTES_PER_PIXEL = 8
 _SMALL_FILE = 1 << 28
 

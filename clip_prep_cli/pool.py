@@ -120,7 +120,7 @@ class WorkerPool:
 
     def __init__(self, count: int, recipe: Recipe, timeout: float) -> None:
         self._context = worker_context()
-        self._count = count
+        self.count = count
         self._recipe = recipe
         self._timeout = timeout
         self.versions: dict[str, str] = {}
@@ -139,6 +139,11 @@ class WorkerPool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill the workers, whatever they are at; there are going to be no others."""
+        self.count = 0
         for member in self._workers:
             member.kill()
             member.connection.close()
@@ -181,13 +186,13 @@ class WorkerPool:
         return done
 
     def _has_slot(self) -> bool:
-        return len(self._workers) < self._count or any(
+        return len(self._workers) < self.count or any(
             len(member.work) < _QUEUED_PER_WORKER for member in self._workers
         )
 
     def _give(self, work: _Work) -> None:
         idle = [member for member in self._workers if not member.work]
-        if not idle and len(self._workers) < self._count:
+        if not idle and len(self._workers) < self.count:
             self._workers.append(_Worker(self._context, self._recipe))
         member = min(self._workers, key=lambda member: len(member.work))
         member.work.append(work)
@@ -208,6 +213,8 @@ class WorkerPool:
             return
         self._barren_deaths = 0
         work = member.work.popleft()
+        if self._suspects:  # the pool may live on, and see another shard of that number
+            self._suspects -= {(work.batch.shard, row) for row in work.batch.rows}
         if isinstance(answer, list):
             answer = work.complete(answer)
         done.append(Done(work.batch, answer))

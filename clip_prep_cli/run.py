@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from threading import Event
 
+from clip_prep_cli.engines import open_engine
 from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
 from clip_prep_cli.gone import gone
@@ -95,21 +96,23 @@ def dry_run(job: Job) -> Report:
 
 
 def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -> Report:
-    if job.overwrite:
-        tensors.disown()
-    tensors.generator = tensors.generator or package_versions()
-    tensors.begin()
-    before = tensors.contents.next_number
-    execution = Execution(job, tensors, scan, watch)
-    try:
-        with Spool(tensors.scratch, most_bytes(job.max_pixels), scan.should_stop) as scan.spool:
-            complete = execution.run(scan.shards())
-    except (BusyError, StoreError):  # nothing more can be written, or must be
-        raise
-    except (ClipPrepError, OSError):
-        with suppress(OSError):  # of a disk that is full; what stopped the run matters more
-            _conclude(tensors, scan, complete=False)
-        raise
+    with open_engine(job, tensors.scratch, watch.on_waiting) as engine:
+        if job.overwrite:
+            tensors.disown()
+        tensors.generator = tensors.generator or package_versions()
+        tensors.begin()
+        before = tensors.contents.next_number
+        execution = Execution(job, tensors, scan, engine, watch)
+        spool = Spool(tensors.scratch.absolute(), most_bytes(job.max_pixels), scan.should_stop)
+        try:
+            with spool as scan.spool:
+                complete = execution.run(scan.shards())
+        except (BusyError, StoreError):  # nothing more can be written, or must be
+            raise
+        except (ClipPrepError, OSError):
+            with suppress(OSError):  # of a disk that is full; what stopped the run matters more
+                _conclude(tensors, scan, complete=False)
+            raise
     deleted = _gone(job, scan) if complete else []
     tensors.contents.prune(deleted)
     for mended in scan.mended:

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from clip_prep_cli.engine import Product
 from clip_prep_cli.records import Failure, Record
-from clip_prep_cli.shards import Shard
 from clip_prep_cli.tensorset import TensorSet
 
 _MAX_WAITING = 2
@@ -20,13 +20,13 @@ class Sealer:
         self._waiting: deque[Future[None]] = deque()
         self._broken = False
 
-    def put(self, shard: Shard, results: Sequence[Record | Failure]) -> None:
+    def put(self, product: Product, results: Sequence[Record | Failure]) -> None:
         """Commit a shard soon; blocks while the disk is too far behind.
 
         Raises:
             OSError: an earlier shard could not be committed.
         """
-        self._waiting.append(self._thread.submit(self._commit, shard, results))
+        self._waiting.append(self._thread.submit(self._commit, product, results))
         self._await(_MAX_WAITING)
 
     def finish(self) -> None:
@@ -42,15 +42,15 @@ class Sealer:
         finally:
             self._thread.shutdown()
 
-    def _commit(self, shard: Shard, results: Sequence[Record | Failure]) -> None:
+    def _commit(self, product: Product, results: Sequence[Record | Failure]) -> None:
         try:
             if not self._broken:
-                self._tensors.commit(shard, results)
+                product.commit(self._tensors, results)
         except BaseException:
             self._broken = True
             raise
         finally:
-            shard.discard()  # gives back what was not sealed
+            product.discard()  # gives back what was not sealed
 
     def _await(self, at_most: int) -> None:
         while len(self._waiting) > at_most:

@@ -47,6 +47,14 @@ class FileSum(NamedTuple):
         return cls(len(content), xxh3_128_hexdigest(content))
 
 
+class Unnamed(NamedTuple):
+    """A tensor file that is whole and durable, but still under its partial name."""
+
+    partial: str
+    """Below the set's directory."""
+    sum: FileSum
+
+
 class Frame(NamedTuple):
     """What a tensor file has before its rows and after them."""
 
@@ -95,8 +103,15 @@ def shard_name(number: int) -> str:
 class Shard:
     """The tensor files of one shard while they are written: `*.partial` until they are sealed."""
 
-    def __init__(self, directory: Path, number: int, rows: int, layouts: Sequence[Layout]) -> None:
-        """Reserve the files, whole.
+    def __init__(
+        self,
+        directory: Path,
+        number: int,
+        rows: int,
+        layouts: Sequence[Layout],
+        token: int | None = None,
+    ) -> None:
+        """Reserve the files, whole; `token` is in their partial names.
 
         Raises:
             CannotContinueError: there is no space for them.
@@ -106,7 +121,7 @@ class Shard:
         self._directory = directory
         self._files: dict[Layout, tuple[int, Path]] = {}
         # The process id keeps a worker that outlived its run away from the files of the next.
-        suffix = f".{os.getpid()}.partial"
+        suffix = f".{os.getpid() if token is None else token}.partial"
         needed = sum(layout.file_bytes(rows) for layout in layouts)
         try:
             for layout in layouts:
@@ -146,22 +161,28 @@ class Shard:
         """
         sealed = {}
         for layout, (file, path) in list(self._files.items()):
-            head, tail = layout.frame(len(kept))
-            _close_up(file, kept, layout.row_bytes, len(head))
-            end = len(head) + len(kept) * layout.row_bytes
-            pwrite_all(file, head, 0)
-            pwrite_all(file, tail, end)
-            os.ftruncate(file, end + len(tail))
-            if durable:
-                os.fsync(file)
+            sealed[layout.file(self.number)] = _finish(file, layout, kept, durable=durable)
             os.replace(path, self._directory / layout.file(self.number))
             del self._files[layout]
             os.close(file)
             if durable:
                 sync_directory(path.parent)
-            size = end + len(tail)
-            sealed[layout.file(self.number)] = FileSum(size, xxh3_128_hexdigest(head + tail))
         return sealed
+
+    def hand_over(self, kept: Sequence[int]) -> dict[str, Unnamed]:
+        """As `seal`, but for the renaming, which is left to the process that commits.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        finished = {}
+        for layout, (file, path) in self._files.items():
+            partial = str(path.relative_to(self._directory))
+            finished[layout.file(self.number)] = Unnamed(partial, _finish(file, layout, kept))
+        for file, _ in self._files.values():
+            os.close(file)
+        self._files.clear()
+        return finished
 
     def discard(self) -> None:
         """Give the space back; nothing of the shard remains."""
@@ -198,6 +219,18 @@ def file_sum(path: Location, rows_bytes: int) -> FileSum:
         head = file.read(min(begin, size))
         file.seek(min(begin + rows_bytes, size))
         return FileSum(size, xxh3_128_hexdigest(head + file.read()))
+
+
+def _finish(file: int, layout: Layout, kept: Sequence[int]) -> FileSum:
+    """Make the rows `kept` the file's rows, and durable."""
+    head, tail = layout.frame(len(kept))
+    _close_up(file, kept, layout.row_bytes, len(head))
+    end = len(head) + len(kept) * layout.row_bytes
+    pwrite_all(file, head, 0)
+    pwrite_all(file, tail, end)
+    os.ftruncate(file, end + len(tail))
+    os.fsync(file)
+    return FileSum(end + len(tail), xxh3_128_hexdigest(head + tail))
 
 
 def _close_up(file: int, kept: Sequence[int], row_bytes: int, offset: int) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +13,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from types import ModuleType
 
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
+_one_at_a_time = threading.Lock()
 
 
 def worker_context() -> ForkServerContext | SpawnContext:
@@ -33,33 +35,51 @@ def clean_start() -> Iterator[None]:
 
     Nor has a worker any use for the main module, which multiprocessing would import again: a
     script without an `if __name__ == "__main__"` would begin anew in every worker.
+
+    A process that was started as a daemon of another, as those of a Dask worker are, may have no
+    children: they would outlive it when it is killed. Ours do not, see `worker`.
+
+    It changes what belongs to the whole process, so one thread does it at a time.
     """
-    resource_tracker.ensure_running()  # which unblocks signals when it is started
     environment = {
         "PYTHONSAFEPATH": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OPENBLAS_NUM_THREADS": "1",
     }
-    before = {name: os.environ.get(name) for name in environment}
-    main, connect = sys.modules["__main__"], forkserver.connect_to_new_process
+    with _one_at_a_time, signals_blocked():
+        before = {name: os.environ.get(name) for name in environment}
+        main, connect = sys.modules["__main__"], forkserver.connect_to_new_process
+        config = vars(multiprocessing.current_process())["_config"]
+        daemon = config.get("daemon", False)
+        try:
+            sys.modules["__main__"] = ModuleType("__main__")
+            forkserver.connect_to_new_process = _server(os.getpid()).connect_to_new_process
+            os.environ.update(environment)
+            config["daemon"] = False
+            yield
+        finally:
+            config["daemon"] = daemon
+            sys.modules["__main__"], forkserver.connect_to_new_process = main, connect
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Block what asks a run to stop, in this thread and in what is started from it."""
+    resource_tracker.ensure_running()  # which unblocks signals when it is started
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
     try:
-        sys.modules["__main__"] = ModuleType("__main__")
-        forkserver.connect_to_new_process = _server().connect_to_new_process
-        os.environ.update(environment)
         yield
     finally:
-        sys.modules["__main__"], forkserver.connect_to_new_process = main, connect
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @cache
-def _server() -> forkserver.ForkServer:
+def _server(pid: int) -> forkserver.ForkServer:  # noqa: ARG001 - a fork needs one of its own
     server = forkserver.ForkServer()
     server.set_forkserver_preload(["clip_prep_cli.worker"])
     return server

@@ -44,6 +44,7 @@ def test_defaults() -> None:
         "timeout": "60.0",
         "retry_for": "300.0",
         "max_failures": "FailureLimit(value=0, percent=False)",
+        "executor": "local",
     }
 
 

@@ -17,7 +17,7 @@ SECTIONS = {
     "How images are treated": "exif max-pixels timeout",
     "When run again": "checksum prune retry-failed",
     "When images fail": "max-failures fail-fast",
-    "The run": "workers retry-for dry-run json quiet verbose help",
+    "The run": "workers executor scheduler retry-for dry-run json quiet verbose help",
 }
 
 

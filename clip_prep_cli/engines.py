@@ -1,0 +1,68 @@
+"""Which engine a job is for."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from clip_prep_cli.batch import Recipe
+from clip_prep_cli.engine import Engine
+from clip_prep_cli.job import Job
+from clip_prep_cli.local_engine import LocalEngine
+from clip_prep_cli.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from clip_prep_cli.task import Terms
+    from clip_prep_cli.task_engine import Crew
+
+
+@contextmanager
+def open_engine(job: Job, say: Callable[[str], None]) -> Iterator[Engine]:
+    """What makes the shards of a job, whose output is locked; `say` hears why nothing happens.
+
+    Raises:
+        CannotContinueError: the workers that it is to use cannot be reached, or would make other
+            rows.
+    """
+    recipe = Recipe(
+        job.settings.resolutions, job.settings.dtype, job.settings.exif, job.max_pixels, job.resize
+    )
+    if job.executor == "local":
+        with WorkerPool(job.workers, recipe, job.timeout) as pool:
+            yield LocalEngine(pool, job.out, job.settings.layouts)
+        return
+    # Imported here: a run on this machine alone has no use for it.
+    from clip_prep_cli.agreement import own_versions
+    from clip_prep_cli.shared import clear_up, mark_of
+    from clip_prep_cli.task import Terms
+    from clip_prep_cli.task_engine import TaskEngine
+
+    terms = Terms(
+        directory=job.out.absolute(),
+        mark=mark_of(job.out),
+        layouts=job.settings.layouts,
+        recipe=recipe,
+        timeout=job.timeout,
+        processes=1 if job.executor == "dask" and job.scheduler is None else job.workers,
+        versions=own_versions(job.resize),
+    )
+    with _crew(job, terms) as crew:
+        try:
+            yield TaskEngine(crew, terms, say)
+        finally:
+            clear_up(job.out)
+
+
+@contextmanager
+def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
+    from clip_prep_cli.dask_crew import dask_crew
+    from clip_prep_cli.kept_pools import end_idle_pools
+    from clip_prep_cli.task_engine import ExecutorCrew
+
+    if isinstance(job.executor, Executor):
+        yield ExecutorCrew(job.executor, job.slots)
+        end_idle_pools()  # of an executor that is threads of this process
+    else:
+        with dask_crew(job.scheduler, job.workers) as crew:
+            crew.check(terms)
+            yield crew
