@@ -65,7 +65,7 @@ class DaskCrew:
 
     def trouble(self) -> ClipPrepError | None:
         """Whether the scheduler is gone; Dask has tried to find it again by then."""
-        if self._client.status != "closed":
+        if self._client.status not in ("closing", "closed"):
             return None
         return CannotContinueError(
             f"Lost the Dask scheduler at {self._address}.",

@@ -115,6 +115,7 @@ class TaskEngine:
         self._flights: dict[int, _Flight] = {}
         self._products: dict[int, Delivered] = {}
         self._told = False
+        self._stopped = False
 
     @property
     def busy(self) -> bool:
@@ -139,7 +140,7 @@ class TaskEngine:
     def collect(self) -> list[Made]:
         """What has come back; waits a moment if nothing has."""
         if trouble := self._crew.trouble():
-            self.error = self.error or trouble
+            self._fail(trouble)
             self._flights.clear()
             return []
         self._tell_if_nobody_works()
@@ -157,8 +158,9 @@ class TaskEngine:
         return made
 
     def stop(self) -> None:
-        """Call back what is not known to run; what a worker leaves of it, the next run removes."""
-        begun = self._crew.begun()
+        """Call back what is not known to run, or all if there is nobody who could run it."""
+        self._stopped = True
+        begun = self._crew.begun() if self._crew.slots() else {}
         for shard, flight in list(self._flights.items()):
             if shard not in begun and flight.future.cancel():
                 del self._flights[shard]
@@ -176,13 +178,17 @@ class TaskEngine:
         try:
             self._flights[task.shard] = _Flight(task, self._crew.submit(task), tries)
         except Exception as error:  # noqa: BLE001 - executors raise whatever they like
-            self.error = self.error or _cannot_run(task, error)
+            self._fail(_cannot_run(task, error))
 
     def _send_again(self, flight: _Flight, error: Exception) -> None:
         if self.error or isinstance(error, _FINAL) or flight.tries == _MAX_TRIES:
-            self.error = self.error or _cannot_run(flight.task, error)
-        else:
+            self._fail(_cannot_run(flight.task, error))
+        elif not self._stopped:
             self._send(flight.task, flight.tries + 1)
+
+    def _fail(self, error: ClipPrepError) -> None:
+        """Give up; if the crew is in trouble, tasks only show it."""
+        self.error = self.error or self._crew.trouble() or error
 
     def _take(self, flight: _Flight, sealed: Sealed) -> Made:
         task = flight.task

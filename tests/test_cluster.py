@@ -127,6 +127,18 @@ def test_sigterm(dask: Cluster, tmp_path: Path) -> None:
     assert tree_digest(out) == tree_digest(tmp_path / "local")
 
 
+def test_sigterm_when_nobody_is_left(dask: Cluster, tmp_path: Path) -> None:
+    """It does not wait for shards that nobody makes."""
+    source, out = gated(tmp_path / "in", 10), tmp_path / "out"
+    worker = dask.joined()
+    with started(tmp_path / "log", source, out, *OPTIONS, *dask.options) as run:
+        wait_until(lambda: dask.has_opened(worker))
+        dask.process(worker).kill()
+        run.signal_group(SIGTERM)
+        run.ends_with(128 + SIGTERM)
+    assert not at_work(out)
+
+
 def test_the_command_is_killed(dask: Cluster, tmp_path: Path) -> None:
     """Workers drop what they are at, and are free for the next run."""
     source, out = gated(tmp_path / "in", 10), tmp_path / "out"

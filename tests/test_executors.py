@@ -19,7 +19,7 @@ from command import album, customized, read_manifest, tree_digest
 from clip_prep_cli import convert, shared
 from clip_prep_cli.agreement import Difference, merged, refusal
 from clip_prep_cli.errors import CannotContinueError, UsageError
-from clip_prep_cli.lock import locked
+from clip_prep_cli.lock import LOCK_NAME
 from clip_prep_cli.run import Report
 from clip_prep_cli.task import Task, convert_shard
 
@@ -130,8 +130,11 @@ def test_a_late_answer(
     run(source, tmp_path / "out", executor=executor)
     with pytest.raises(CannotContinueError, match="does not see the output"):
         convert_shard(executor.tasks[0])
-    with locked(tmp_path / "out"), pytest.raises(CannotContinueError, match="does not see"):
+    lock = tmp_path / "out" / LOCK_NAME
+    lock.write_text("another run")
+    with pytest.raises(CannotContinueError, match="does not see the output"):
         convert_shard(executor.tasks[0])
+    lock.unlink()
     assert tree_digest(tmp_path / "out") == expected
 
 
