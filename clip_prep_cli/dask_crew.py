@@ -126,7 +126,7 @@ def look_around(terms: Terms, dask_worker: "Worker") -> Seen:
     """On a worker: what it is made of, and whether it sees the output."""
     problem = None
     try:
-        check_output(terms.directory, terms.mark, dask_worker.address)
+        check_output(terms.out, terms.mark, dask_worker.address)
     except CannotContinueError as error:
         problem = error
     return Seen(own_versions(terms.recipe.resize), problem)

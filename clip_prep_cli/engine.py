@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from clip_prep_cli.batch import Outcome
+from clip_prep_cli.parts import Part
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.tensorset import TensorSet
 
@@ -53,7 +54,7 @@ class Engine(Protocol):
     def under_way(self) -> int:
         """Rows that are done, but come back only with the rest of their shard."""
 
-    def begin(self, shard: int, sources: Sequence[str]) -> None:
+    def begin(self, shard: int, sources: Sequence[str | Part]) -> None:
         """Have a shard made of these sources, a row each.
 
         Raises:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_prep_cli.batch import Recipe
 from clip_prep_cli.engine import Engine
 from clip_prep_cli.job import Job
 from clip_prep_cli.local_engine import LocalEngine
+from clip_prep_cli.location import absolute
 from clip_prep_cli.pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -17,19 +19,26 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_engine(job: Job, say: Callable[[str], None]) -> Iterator[Engine]:
+def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator[Engine]:
     """What makes the shards of a job, whose output is locked; `say` hears why nothing happens.
+
+    `scratch` is where tensor files are made on this machine.
 
     Raises:
         CannotContinueError: the workers that it is to use cannot be reached, or would make other
             rows.
     """
     recipe = Recipe(
-        job.settings.resolutions, job.settings.dtype, job.settings.exif, job.max_pixels, job.resize
+        job.settings.resolutions,
+        job.settings.dtype,
+        job.settings.exif,
+        job.max_pixels,
+        job.resize,
+        patience=job.retry_for,
     )
     if job.executor == "local":
         with WorkerPool(job.workers, recipe, job.timeout) as pool:
-            yield LocalEngine(pool, job.out, job.settings.layouts)
+            yield LocalEngine(pool, scratch, job.settings.layouts)
         return
     # Imported here: a run on this machine alone has no use for it.
     from clip_prep_cli.agreement import own_versions
@@ -38,8 +47,9 @@ def open_engine(job: Job, say: Callable[[str], None]) -> Iterator[Engine]:
     from clip_prep_cli.task_engine import TaskEngine
 
     terms = Terms(
-        directory=job.out.absolute(),
+        out=absolute(job.out),
         mark=mark_of(job.out),
+        staging=job.staging,
         layouts=job.settings.layouts,
         recipe=recipe,
         timeout=job.timeout,

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from clip_prep_cli import plan
 from clip_prep_cli.batch import Batch, RowNotWrittenError
 from clip_prep_cli.engine import Made
+from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.parts import Part
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.shards import Layout, Shard
@@ -38,6 +40,7 @@ class LocalEngine:
     ) -> None:
         """`token` is in the names of partial files; see `Shard`."""
         self.error: Exception | None = None
+        self._stopped = False
         self._pool = pool
         self._directory = directory
         self._layouts = layouts
@@ -60,7 +63,7 @@ class LocalEngine:
         """Whether every batch is with a worker."""
         return not self._waiting
 
-    def begin(self, shard: int, sources: Sequence[str]) -> None:
+    def begin(self, shard: int, sources: Sequence[str | Part]) -> None:
         """Reserve a shard, and queue its batches.
 
         Raises:
@@ -85,13 +88,18 @@ class LocalEngine:
         for batch, outcomes in self._pool.collect():
             if isinstance(outcomes, RowNotWrittenError):
                 self.error = outcomes.error
+            elif isinstance(outcomes, CannotContinueError):
+                if not self._stopped:  # else it was told to wait for a store no more
+                    self.error = outcomes
             else:
                 made.append(Made(batch.shard, batch.rows, outcomes))
         return made
 
     def stop(self) -> None:
-        """Hand out no more batches."""
+        """Hand out no more batches, and wait no more for what comes over a network."""
+        self._stopped = True
         self._waiting.clear()
+        self._pool.hurry()
 
     def product(self, shard: int) -> Reserved:
         """The shard, to be sealed."""

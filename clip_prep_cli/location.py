@@ -96,6 +96,21 @@ def replace_file(path: Location, content: bytes) -> None:
         write_atomically(path, content)
 
 
+def rename(path: Location, to: Location) -> None:
+    """Give a file another name, in place of what has that name; durable.
+
+    Raises:
+        OSError, StoreError: it cannot be done.
+    """
+    if isinstance(path, RemotePath) and isinstance(to, RemotePath):
+        path.rename(to)
+    elif isinstance(path, Path) and isinstance(to, Path):
+        path.replace(to)
+        sync_directory(to.parent)
+    else:
+        raise TypeError("a file cannot go from one kind of place to another by its name")
+
+
 def remove_files(paths: Sequence[Location]) -> None:
     """Remove files that may be there, for good: none comes back after a power cut.
 

@@ -176,6 +176,25 @@ class RemotePath:
 
         return self._write(make)
 
+    def rename(self, to: "RemotePath") -> None:
+        """Give it another name in the same store, in place of what has that name."""
+        size = self.size()
+
+        def mv(fs: "AbstractFileSystem", path: str) -> None:
+            target = place_of(to.url).path
+            if self.scheme not in _WHOLE_PUTS:
+                fs.mv(path, target)
+                return
+            try:
+                fs.cp_file(path, target)
+            except FileNotFoundError:  # an attempt before this one did it, and got no answer
+                if fs.info(target)["size"] != size:
+                    raise
+            else:
+                fs.rm_file(path)
+
+        self._write(mv)
+
     def remove(self) -> None:
         """Remove it, if it is there."""
 

@@ -169,7 +169,7 @@ class Shard:
                 sync_directory(path.parent)
         return sealed
 
-    def hand_over(self, kept: Sequence[int]) -> dict[str, Unnamed]:
+    def hand_over(self, kept: Sequence[int], *, durable: bool = True) -> dict[str, Unnamed]:
         """As `seal`, but for the renaming, which is left to the process that commits.
 
         Raises:
@@ -178,7 +178,8 @@ class Shard:
         finished = {}
         for layout, (file, path) in self._files.items():
             partial = str(path.relative_to(self._directory))
-            finished[layout.file(self.number)] = Unnamed(partial, _finish(file, layout, kept))
+            done = _finish(file, layout, kept, durable=durable)
+            finished[layout.file(self.number)] = Unnamed(partial, done)
         for file, _ in self._files.values():
             os.close(file)
         self._files.clear()
@@ -221,15 +222,16 @@ def file_sum(path: Location, rows_bytes: int) -> FileSum:
         return FileSum(size, xxh3_128_hexdigest(head + file.read()))
 
 
-def _finish(file: int, layout: Layout, kept: Sequence[int]) -> FileSum:
-    """Make the rows `kept` the file's rows, and durable."""
+def _finish(file: int, layout: Layout, kept: Sequence[int], *, durable: bool) -> FileSum:
+    """Make the rows `kept` the file's rows."""
     head, tail = layout.frame(len(kept))
     _close_up(file, kept, layout.row_bytes, len(head))
     end = len(head) + len(kept) * layout.row_bytes
     pwrite_all(file, head, 0)
     pwrite_all(file, tail, end)
     os.ftruncate(file, end + len(tail))
-    os.fsync(file)
+    if durable:
+        os.fsync(file)
     return FileSum(end + len(tail), xxh3_128_hexdigest(head + tail))
 
 

@@ -1,24 +1,27 @@
 """Whether a worker on another machine sees the same files as the run that it works for."""
 
 import os
+import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from clip_prep_cli.durable import remove
-from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.lock import LOCK_NAME
-from clip_prep_cli.tensorset import own_files
+from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.holder import LOCK_NAME
+from clip_prep_cli.location import Location, remove_files
+from clip_prep_cli.own import own_files
 
 _PATIENCE = 3.0
 _LOOK_SECONDS = 0.2
+_PARTIAL_TENSORS = re.compile(r"\d+px/.*\.partial")
 
 
-def mark_of(directory: Path) -> bytes:
+def mark_of(directory: Location) -> bytes:
     """What tells an output that a run holds from every other directory: its lock file."""
     return (directory / LOCK_NAME).read_bytes()
 
 
-def check_output(directory: Path, mark: bytes, worker: str) -> None:
+def check_output(directory: Location, mark: bytes, worker: str) -> None:
     """Refuse to write to a directory of that name that is another one.
 
     Raises:
@@ -35,20 +38,21 @@ def check_output(directory: Path, mark: bytes, worker: str) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def clear_up(directory: Path) -> None:
+def clear_up(directory: Location) -> None:
     """Remove what workers have left that were killed, or given up for dead.
 
     One of those that lives can go on writing, to no effect: names are given by the run alone.
     """
-    for path in own_files(directory):
-        if path.parent != directory and path.suffix == ".partial":
-            remove(path)
+    with suppress(OSError, ClipPrepError):  # the next run removes it
+        names = [name for name in own_files(directory) if _PARTIAL_TENSORS.fullmatch(name)]
+        remove_files([directory / name for name in names])
 
 
-def _holds(directory: Path, mark: bytes) -> bool:
+def _holds(directory: Location, mark: bytes) -> bool:
     """Look afresh: a client of NFS believes for a while what it has seen, unless it lists."""
     try:
-        os.listdir(directory)
+        if isinstance(directory, Path):
+            os.listdir(directory)
         return mark_of(directory) == mark
     except OSError:
         return False

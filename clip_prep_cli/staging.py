@@ -7,7 +7,7 @@ directory of their own, uploaded once they are sealed, and removed here.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from clip_prep_cli.durable import storage_error
 from clip_prep_cli.location import Location, in_order
 from clip_prep_cli.lock import Lock, is_held
 from clip_prep_cli.remote_path import RemotePath
-from clip_prep_cli.shards import FileSum, Shard
+from clip_prep_cli.shards import FileSum, Shard, Unnamed
 
 _PREFIX = "clip-prep-staging-"
 
@@ -68,15 +68,31 @@ def seal(shard: Shard, kept: Sequence[int], scratch: Path, out: Location) -> dic
     return sealed
 
 
-def _upload(sealed: Mapping[str, FileSum], scratch: Path, out: RemotePath) -> None:
+def hand_over(
+    shard: Shard, kept: Sequence[int], scratch: Path, out: Location
+) -> dict[str, Unnamed]:
+    """As `seal`, but for the names, which are left to the process that commits.
+
+    Raises:
+        OSError: a file cannot be written.
+        StoreError: one cannot be uploaded.
+    """
+    if isinstance(out, Path):
+        return shard.hand_over(kept)
+    files = shard.hand_over(kept, durable=False)
+    _upload([file.partial for file in files.values()], scratch, out)
+    return files
+
+
+def _upload(names: Collection[str], scratch: Path, out: RemotePath) -> None:
     def upload(name: str) -> None:
         (out / name).upload(scratch / name)
 
     try:
-        for _ in in_order(upload, sealed, max(2, len(sealed))):
+        for _ in in_order(upload, names, max(2, len(names))):
             pass
     finally:
-        for name in sealed:
+        for name in names:
             os.unlink(scratch / name)
 
 

@@ -14,8 +14,11 @@ from clip_prep_cli.batch import Converted, Outcome, Recipe
 from clip_prep_cli.durable import storage_error
 from clip_prep_cli.kept_pools import Kind, pool_of
 from clip_prep_cli.local_engine import LocalEngine
+from clip_prep_cli.location import Location
+from clip_prep_cli.parts import Part
 from clip_prep_cli.shards import Layout, Unnamed
 from clip_prep_cli.shared import check_output
+from clip_prep_cli.staging import hand_over, staging
 from clip_prep_cli.versions import package_versions
 
 _LOOK_SECONDS = 5.0
@@ -25,8 +28,10 @@ _LOOK_SECONDS = 5.0
 class Terms:
     """What is the same for every task of a run."""
 
-    directory: Path
+    out: Location
     """Absolute: the same for all."""
+    staging: Path | None
+    """See `staging`; on the machine of a task."""
     mark: bytes
     """By which a worker knows that it is the same; see `shared`."""
     layouts: tuple[Layout, ...]
@@ -42,7 +47,7 @@ class Task(NamedTuple):
 
     terms: Terms
     shard: int
-    sources: tuple[str, ...]
+    sources: tuple[str | Part, ...]
 
 
 class Sealed(NamedTuple):
@@ -70,19 +75,22 @@ def convert_shard(
     terms, worker = task.terms, worker or _who()
     if found := differences(worker, terms.versions, own_versions(terms.recipe.resize)):
         raise refusal(found)
-    check_output(terms.directory, terms.mark, worker)
+    check_output(terms.out, terms.mark, worker)
     tell(0)
-    with pool_of(Kind(terms.processes, terms.recipe, terms.timeout)) as pool:
+    with (
+        pool_of(Kind(terms.processes, terms.recipe, terms.timeout)) as pool,
+        staging(terms.out, terms.staging) as scratch,
+    ):
         # Neither a process id nor a host's name is unique on a cluster.
-        engine = LocalEngine(pool, terms.directory, terms.layouts, secrets.randbits(64))
+        engine = LocalEngine(pool, scratch, terms.layouts, secrets.randbits(64))
         engine.begin(task.shard, task.sources)
         product = engine.product(task.shard)
         try:
             outcomes = _convert(engine, task, worker, tell)
             kept = [row for row, each in enumerate(outcomes) if isinstance(each, Converted)]
-            files = product.shard.hand_over(kept)
+            files = hand_over(product.shard, kept, scratch, terms.out)
         except OSError as error:
-            raise storage_error(error, terms.directory) from error
+            raise storage_error(error, scratch) from error
         finally:
             product.discard()
         return Sealed(outcomes, files, {**package_versions(), **engine.versions}, worker)
@@ -100,7 +108,7 @@ def _convert(
             raise engine.error
         tell(len(outcomes))
         if time.monotonic() > look:  # nobody needs the shard any more if the run has ended
-            check_output(task.terms.directory, task.terms.mark, worker)
+            check_output(task.terms.out, task.terms.mark, worker)
             look = time.monotonic() + _LOOK_SECONDS
     return [outcomes[row] for row in range(len(task.sources))]
 

@@ -4,14 +4,15 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from pathlib import Path
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from clip_prep_cli.agreement import merged
 from clip_prep_cli.batch import Refused
-from clip_prep_cli.durable import remove, sync_directory
 from clip_prep_cli.engine import Made
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.location import Location, remove_files, rename
+from clip_prep_cli.parts import Part
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.shards import Unnamed
 from clip_prep_cli.task import Sealed, Task, Terms, convert_shard
@@ -66,23 +67,21 @@ class ExecutorCrew:
 class Delivered(NamedTuple):
     """A shard whose tensors are durable, but for their names."""
 
-    directory: Path
+    out: Location
     shard: int
     files: Mapping[str, Unnamed]
 
     def commit(self, tensors: TensorSet, results: Sequence[Record | Failure]) -> None:
         """Give the files their names; see `TensorSet.commit_sealed`."""
         for name, file in self.files.items():
-            path = self.directory / name
-            os.replace(self.directory / file.partial, path)
-            sync_directory(path.parent)
+            rename(tensors.directory / file.partial, tensors.directory / name)
         sums = {name: file.sum for name, file in self.files.items()}
         tensors.commit_sealed(self.shard, sums, results)
 
     def discard(self) -> None:
         """Remove what has not got its name."""
-        for file in self.files.values():
-            remove(self.directory / file.partial)
+        with suppress(OSError, ClipPrepError):  # the next run removes it
+            remove_files([self.out / file.partial for file in self.files.values()])
 
 
 class UnseenInputError(Exception):
@@ -133,7 +132,7 @@ class TaskEngine:
         begun = self._crew.begun()
         return sum(begun.get(shard, 0) for shard in self._flights)
 
-    def begin(self, shard: int, sources: Sequence[str]) -> None:
+    def begin(self, shard: int, sources: Sequence[str | Part]) -> None:
         """Send a task."""
         self._send(Task(self._terms, shard, tuple(sources)), 1)
 
@@ -192,7 +191,7 @@ class TaskEngine:
 
     def _take(self, flight: _Flight, sealed: Sealed) -> Made:
         task = flight.task
-        product = Delivered(self._terms.directory, task.shard, sealed.files)
+        product = Delivered(self._terms.out, task.shard, sealed.files)
         try:
             _check_inputs(task, sealed)
         except UnseenInputError:
@@ -212,13 +211,14 @@ class TaskEngine:
 def _check_inputs(task: Task, sealed: Sealed) -> None:
     """Refuse what only that worker could not read: a disk that is not mounted there, say."""
     for source, outcome in zip(task.sources, sealed.outcomes, strict=True):
+        path = source.file if isinstance(source, Part) else source
         if (
             isinstance(outcome, Refused)
             and outcome.reason == "unreadable"
-            and os.path.isfile(source)
-            and os.access(source, os.R_OK)
+            and os.path.isfile(path)
+            and os.access(path, os.R_OK)
         ):
-            raise UnseenInputError(sealed.worker, source)
+            raise UnseenInputError(sealed.worker, path)
 
 
 def _cannot_run(task: Task, error: Exception) -> ClipPrepError:

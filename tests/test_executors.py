@@ -19,7 +19,7 @@ from command import album, customized, read_manifest, tree_digest
 from clip_prep_cli import convert, shared
 from clip_prep_cli.agreement import Difference, merged, refusal
 from clip_prep_cli.errors import CannotContinueError, UsageError
-from clip_prep_cli.lock import LOCK_NAME
+from clip_prep_cli.holder import LOCK_NAME
 from clip_prep_cli.run import Report
 from clip_prep_cli.task import Task, convert_shard
 
@@ -149,7 +149,7 @@ def test_a_worker_that_cannot_read_the_inputs(source: Path, tmp_path: Path) -> N
     assert list((tmp_path / "out").rglob("shard-*")) == []
 
     def remove(task: Task) -> None:
-        Path(task.sources[0]).unlink(missing_ok=True)
+        Path(str(task.sources[0])).unlink(missing_ok=True)
 
     gone = Inline(remove)
     report = run(source, tmp_path / "out", executor=gone)
