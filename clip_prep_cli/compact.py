@@ -169,8 +169,7 @@ def _write(tensors: TensorSet, groups: Sequence[Group], observer: Observer) -> b
                 records.append(record)
                 done += 1
                 observer.on_progress(done, total)
-            tensors.commit(shard, records, "compact")
-            tensors.flush()  # the number of the next one counts on it
+            tensors.commit_copied(shard, records)
         finally:
             shard.discard()
     return True

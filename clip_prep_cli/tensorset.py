@@ -114,9 +114,7 @@ class TensorSet:
         if (self.directory / FAILURES).exists():
             self._write_failures()  # before a shard is made whose number stale lines bear
 
-    def commit(
-        self, shard: Shard, results: Sequence[Record | Failure], action: str = "convert"
-    ) -> None:
+    def commit(self, shard: Shard, results: Sequence[Record | Failure]) -> None:
         """Seal a shard: its tensors, then the failures, then the index, each durable.
 
         With many failures, of which the list is written as a whole, several shards wait for one
@@ -125,10 +123,19 @@ class TensorSet:
         Raises:
             OSError: something cannot be written; the shard is not committed then.
         """
-        self._enter_era(shard.number, action)
+        self._enter_era(shard.number, "convert")
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
-        sealed = seal(shard, kept, self.scratch, self.directory)
-        self._commit_sealed(shard.number, sealed, results)
+        self.commit_sealed(shard.number, self._seal(shard, kept), results)
+
+    def commit_copied(self, shard: Shard, records: Sequence[Record]) -> None:
+        """Commit a shard of rows that the set has already; what has failed since stays failed.
+
+        Raises:
+            OSError: something cannot be written; the shard is not committed then.
+        """
+        self._enter_era(shard.number, "compact")
+        self._commit(shard.number, self._seal(shard, range(len(records))), records)
+        self.flush()
 
     def commit_sealed(
         self, number: int, files: Mapping[str, FileSum], results: Sequence[Record | Failure]
@@ -139,16 +146,18 @@ class TensorSet:
             OSError: something cannot be written; the shard is not committed then.
         """
         self._enter_era(number, "convert")
-        self._commit_sealed(number, files, results)
+        self._failures_changed |= self.contents.note(results)
+        self._commit(number, files, [each for each in results if isinstance(each, Record)])
 
-    def _commit_sealed(
-        self, number: int, tensors: Mapping[str, FileSum], results: Sequence[Record | Failure]
+    def _seal(self, shard: Shard, kept: Sequence[int]) -> Mapping[str, FileSum]:
+        return seal(shard, kept, self.scratch, self.directory)
+
+    def _commit(
+        self, number: int, tensors: Mapping[str, FileSum], records: Sequence[Record]
     ) -> None:
-        records = [result for result in results if isinstance(result, Record)]
         lines = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
         files = {**tensors, index_file(number): FileSum.of(lines)}
         entry = ShardEntry(number, len(records), files)
-        self._failures_changed |= self.contents.note(results)
         self._sealed.append(_Sealed(entry, lines, [record.sample for record in records]))
         few = len(self.contents.failures) <= _FEW_FAILURES
         if few or not self._failures_changed or self._failures_pace.is_due():

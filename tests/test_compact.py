@@ -275,3 +275,18 @@ def test_no_set(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     assert "no set of clip-prep" in clip_prep("compact", tmp_path, status=1).stderr
     assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_the_failure_of_an_image_with_a_row(tmp_path: Path) -> None:
+    """An image that could be converted once and cannot be now stays failed, and keeps its row."""
+    source, out = album(tmp_path / "in", 7), tmp_path / "out"
+    convert(source, out, *OPTIONS)
+    (source / "0001.png").write_bytes(b"\x89PNG")
+    paint(source / "0002.png", 1000)
+    convert(source, out, *OPTIONS, status=3)
+    before = failed(out)
+    clip_prep("compact", out)
+    assert failed(out) == before
+    assert paths(out).count("0001.png") == 1
+    said = convert(source, out, *OPTIONS, status=3).stdout
+    assert "Failed before and unchanged: 1 image" in said
