@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from threading import Event
 
 from clip_prep_cli.engines import open_engine
@@ -103,7 +104,7 @@ def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -
         tensors.begin()
         before = tensors.contents.next_number
         execution = Execution(job, tensors, scan, engine, watch)
-        spool = Spool(tensors.scratch.absolute(), most_bytes(job.max_pixels), scan.should_stop)
+        spool = Spool(_spool_directory(job, tensors), most_bytes(job.max_pixels), scan.should_stop)
         try:
             with spool as scan.spool:
                 complete = execution.run(scan.shards())
@@ -131,6 +132,12 @@ def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -
         dry_run=False,
         resize_backend=tensors.generator.get("resize_backend", ""),
     )
+
+
+def _spool_directory(job: Job, tensors: TensorSet) -> Path | None:
+    """Where workers can read what this process has unpacked."""
+    here = job.executor == "local" or (job.executor == "dask" and job.scheduler is None)
+    return tensors.scratch.absolute() if here or isinstance(job.out, Path) else None
 
 
 def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Self
 
 from clip_prep_cli.damage import Damage
 from clip_prep_cli.durable import pwrite_all, remove, storage_error
+from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.parts import Part, Streamed
 
 _FILES = 3
@@ -27,9 +28,12 @@ class Spool:
     """
 
     def __init__(
-        self, directory: Path, most: int, should_stop: Callable[[], bool] = lambda: False
+        self, directory: Path | None, most: int, should_stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """No sample of more than `most` bytes is copied."""
+        """No sample of more than `most` bytes is copied.
+
+        Without a `directory` none can be: workers are elsewhere, and see no disk of this machine.
+        """
         self._directory = directory
         self._most = most
         self._should_stop = should_stop
@@ -45,13 +49,20 @@ class Spool:
         Waits while there are enough files, unless it should stop; then it is None as well.
 
         Raises:
-            CannotContinueError: there is no space for it.
+            CannotContinueError: there is no space for it, or no directory.
         """
         part = streamed.part
+        if self._directory is None:
+            raise CannotContinueError(
+                f"{part.file} would be unpacked on this machine, where other machines' workers "
+                "cannot read it.",
+                "Take an --out on a disk that all share, or unpack it; a plain .tar or a .zip on "
+                "such a disk is read in place.",
+            )
         if part.size > self._most:  # what reads it will refuse it before it looks
             return part
         try:
-            if number != self._number and not self._begin(number):
+            if number != self._number and not self._begin(number, self._directory):
                 return None
             begin = self._end
             for piece in streamed.raw():
@@ -70,7 +81,7 @@ class Spool:
                 remove(path)
             self._changed.notify()
 
-    def _begin(self, number: int) -> bool:
+    def _begin(self, number: int, directory: Path) -> bool:
         """Begin a file, as soon as there may be one more; whether that came to be."""
         with self._changed:
             while len(self._paths) >= _FILES:
@@ -78,7 +89,7 @@ class Spool:
                     return False
                 self._changed.wait(_TICK_SECONDS)
             self._close()
-            path = self._directory / f"sources-{number:06}.{os.getpid()}.partial"
+            path = directory / f"sources-{number:06}.{os.getpid()}.partial"
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             self._paths[number] = path
         self._number, self._end = number, 0
