@@ -24,7 +24,11 @@ SECTIONS = {
 def text(*arguments: str, columns: int = 80) -> str:
     """What a help says on a terminal that wide."""
     done = CliRunner().invoke(
-        cli, [*arguments, "--help"], prog_name="clip-prep", env={"COLUMNS": str(columns)}
+        cli,
+        [*arguments, "--help"],
+        prog_name="clip-prep",
+        env={"COLUMNS": str(columns)},
+        terminal_width=min(columns, 80) - 2,  # the runner has a width of its own
     )
     assert done.exit_code == 0, done.output
     return done.output
