@@ -28,7 +28,7 @@ def text(*arguments: str, columns: int = 80) -> str:
         [*arguments, "--help"],
         prog_name="clip-prep",
         env={"COLUMNS": str(columns)},
-        terminal_width=min(columns, 80) - 2,  # the runner has a width of its own
+        terminal_width=max(min(columns, 80) - 2, 50),  # the runner has a width of its own
     )
     assert done.exit_code == 0, done.output
     return done.output
