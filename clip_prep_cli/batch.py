@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clip_prep_cli.parts import Part
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.records import Reason
-from clip_prep_cli.remote import DEFAULT_PATIENCE
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE
 
 IDLE = -1
 """The progress mark of a worker that is on no image."""

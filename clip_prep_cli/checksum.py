@@ -2,11 +2,11 @@
 
 from xxhash import xxh3_128
 
-from clip_prep_cli.archive import access_to, open_file
-from clip_prep_cli.damage import Damage
-from clip_prep_cli.forward import Anywhere
-from clip_prep_cli.parts import Part, Streamed
-from clip_prep_cli.remote import DEFAULT_PATIENCE
+from clip_prep_cli.archives.archive import access_to, open_file
+from clip_prep_cli.archives.damage import Damage
+from clip_prep_cli.archives.forward import Anywhere
+from clip_prep_cli.archives.parts import Part, Streamed
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE
 
 UNREADABLE = -1
 """What no content has as its checksum."""

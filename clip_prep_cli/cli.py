@@ -199,7 +199,7 @@ def report(**options: Any) -> None:  # noqa: ANN401
     # It has things to say of a home that it cannot write to, which are nobody's concern here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        from clip_prep_cli.report import write_report
+        from clip_prep_cli.report.write import write_report
     except ModuleNotFoundError as error:
         raise CannotContinueError(
             f"A report needs {error.name}, which is not installed.",

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clip_prep_cli import plan
-from clip_prep_cli.archive import is_archive
+from clip_prep_cli.archives.archive import is_archive
 from clip_prep_cli.contents import Contents
 from clip_prep_cli.errors import ClipPrepError, UsageError
 from clip_prep_cli.location import Location, copy_hint
 from clip_prep_cli.lock import locked
 from clip_prep_cli.places import Identity
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.path import RemotePath
 from clip_prep_cli.shards import Shard
 from clip_prep_cli.stored import StoredRows
 from clip_prep_cli.tensorset import TensorSet, open_set

@@ -8,7 +8,7 @@ import click
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.options import JSON, QUIET, WORKERS, all_of, choice, option
 from clip_prep_cli.params import FailureLimitType, ModelName, Seconds, SetPath
-from clip_prep_cli.remote import DEFAULT_PATIENCE
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
     from clip_prep_cli.job import Job

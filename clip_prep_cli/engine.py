@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.batch import Outcome
-from clip_prep_cli.parts import Part
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.tensorset import TensorSet
 

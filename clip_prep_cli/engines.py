@@ -14,8 +14,8 @@ from clip_prep_cli.location import absolute
 from clip_prep_cli.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from clip_prep_cli.task import Terms
-    from clip_prep_cli.task_engine import Crew
+    from clip_prep_cli.cluster.task import Terms
+    from clip_prep_cli.cluster.task_engine import Crew
 
 
 @contextmanager
@@ -41,10 +41,10 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
             yield LocalEngine(pool, scratch, job.settings.layouts)
         return
     # Imported here: a run on this machine alone has no use for it.
-    from clip_prep_cli.agreement import own_versions
-    from clip_prep_cli.shared import clear_up, mark_of
-    from clip_prep_cli.task import Terms
-    from clip_prep_cli.task_engine import TaskEngine
+    from clip_prep_cli.cluster.agreement import own_versions
+    from clip_prep_cli.cluster.shared import clear_up, mark_of
+    from clip_prep_cli.cluster.task import Terms
+    from clip_prep_cli.cluster.task_engine import TaskEngine
 
     terms = Terms(
         out=absolute(job.out),
@@ -65,9 +65,9 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
 
 @contextmanager
 def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
-    from clip_prep_cli.dask_crew import dask_crew
-    from clip_prep_cli.kept_pools import end_idle_pools
-    from clip_prep_cli.task_engine import ExecutorCrew
+    from clip_prep_cli.cluster.dask_crew import dask_crew
+    from clip_prep_cli.cluster.kept_pools import end_idle_pools
+    from clip_prep_cli.cluster.task_engine import ExecutorCrew
 
     if isinstance(job.executor, Executor):
         yield ExecutorCrew(job.executor, job.slots)

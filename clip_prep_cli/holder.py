@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clip_prep_cli.errors import BusyError
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.path import RemotePath
 
 LOCK_NAME = ".clip-prep.lock"
 """The lock file of a set; there only while a run holds it, or after it was killed."""

@@ -14,8 +14,8 @@ from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_SLOTS, DEFAULT_TIME
 from clip_prep_cli.location import Location, location_of
 from clip_prep_cli.namelist import NameList
 from clip_prep_cli.pixels.models import MODELS, resolutions
-from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, place_of
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE, checked, is_url, place_of
+from clip_prep_cli.remote.path import RemotePath
 from clip_prep_cli.selection import Selection
 from clip_prep_cli.settings import SetSettings
 from clip_prep_cli.shards import ITEM_BYTES

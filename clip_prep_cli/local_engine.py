@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clip_prep_cli import plan
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.batch import Batch, RowNotWrittenError
 from clip_prep_cli.engine import Made
 from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.parts import Part
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Failure, Record
 from clip_prep_cli.shards import Layout, Shard

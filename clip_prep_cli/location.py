@@ -17,9 +17,9 @@ from typing import NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from clip_prep_cli.durable import sync_directory, write_atomically
-from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url
-from clip_prep_cli.remote_file import open_url
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE, checked, is_url
+from clip_prep_cli.remote.file import open_url
+from clip_prep_cli.remote.path import RemotePath
 
 S = TypeVar("S")
 T = TypeVar("T")

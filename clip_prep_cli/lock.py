@@ -11,9 +11,9 @@ from pathlib import Path
 
 from clip_prep_cli.durable import make_directory, storage_error
 from clip_prep_cli.holder import LOCK_NAME, busy, this_process
-from clip_prep_cli.lease import Lease, is_leased
 from clip_prep_cli.location import Location
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.lease import Lease, is_leased
+from clip_prep_cli.remote.path import RemotePath
 
 _LOOKS = 20
 _LOOK_SECONDS = 0.005

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from PIL import Image, ImageDraw, ImageEnhance, ImageFile, ImageOps
 from xxhash import xxh3_128_hexdigest
 
+from clip_prep_cli.archives.finder import Found
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.decode import open_image, prepare_process, reason_of
-from clip_prep_cli.finder import Found
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, most_bytes
-from clip_prep_cli.parts import Part
 from clip_prep_cli.reader import Reader
 from clip_prep_cli.records import Failure, Reason, Record
-from clip_prep_cli.remote import is_url
+from clip_prep_cli.remote.access import is_url
 
 _NEVER_OPENED: tuple[Reason, ...] = ("timeout", "worker_died")
 """What did that to a worker would do it to this process."""

@@ -10,8 +10,8 @@ from click.shell_completion import CompletionItem
 
 from clip_prep_cli.location import location_of
 from clip_prep_cli.pixels.models import ALL_MODELS, MODELS
-from clip_prep_cli.remote import is_url
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.access import is_url
+from clip_prep_cli.remote.path import RemotePath
 
 
 class ModelName(click.ParamType[str]):

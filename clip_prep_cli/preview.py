@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from clip_prep_cli.archives.finder import find
 from clip_prep_cli.errors import CannotContinueError, UsageError
-from clip_prep_cli.finder import find
 from clip_prep_cli.location import Location, absolute
 from clip_prep_cli.originals import MOST_BYTES, Originals, libraries_silenced
 from clip_prep_cli.outputs import check_output, write_output

@@ -5,12 +5,12 @@ from functools import partial
 from io import FileIO
 from stat import S_ISREG
 
-from clip_prep_cli.damage import Damage
+from clip_prep_cli.archives.damage import Damage
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.decode import DecodeError
-from clip_prep_cli.fetch import Terms, read_whole
 from clip_prep_cli.limits import most_bytes
-from clip_prep_cli.parts import Part
-from clip_prep_cli.remote import is_url
+from clip_prep_cli.remote.access import is_url
+from clip_prep_cli.remote.fetch import Terms, read_whole
 from clip_prep_cli.scratch import Scratch
 
 _PATIENCE = 10.0

@@ -8,14 +8,14 @@ from itertools import groupby
 from typing import NamedTuple
 
 from clip_prep_cli import plan
+from clip_prep_cli.archives.finder import Found, find
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.checksum import file_xxh128, part_xxh128
 from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.finder import Found, find
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT, most_bytes
 from clip_prep_cli.location import Location
 from clip_prep_cli.manifest import Manifest, ShardEntry
-from clip_prep_cli.parts import Part
 from clip_prep_cli.pool import WorkerPool
 from clip_prep_cli.records import Record
 from clip_prep_cli.roots import joined

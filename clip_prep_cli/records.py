@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, get_args
 
-from clip_prep_cli.parts import Part, Streamed
+from clip_prep_cli.archives.parts import Part, Streamed
 
 Reason = Literal[
     "unreadable",

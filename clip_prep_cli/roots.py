@@ -3,7 +3,7 @@
 import os
 from collections.abc import Container, Iterable
 
-from clip_prep_cli.parts import Part
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.records import Sample
 
 

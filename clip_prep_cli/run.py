@@ -8,10 +8,11 @@ from itertools import chain
 from pathlib import Path
 from threading import Event
 
+from clip_prep_cli.archives.gone import gone
+from clip_prep_cli.archives.spool import Spool
 from clip_prep_cli.engines import open_engine
 from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
 from clip_prep_cli.execute import Execution, Watch
-from clip_prep_cli.gone import gone
 from clip_prep_cli.job import Job
 from clip_prep_cli.limits import most_bytes
 from clip_prep_cli.location import Location
@@ -20,7 +21,6 @@ from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure
 from clip_prep_cli.scan import Scan, Tally
 from clip_prep_cli.sources import Inputs, Source
-from clip_prep_cli.spool import Spool
 from clip_prep_cli.staging import staging
 from clip_prep_cli.tensorset import TensorSet, open_set
 from clip_prep_cli.versions import package_versions

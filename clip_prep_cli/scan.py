@@ -7,13 +7,13 @@ from itertools import chain, islice
 from threading import Event
 
 from clip_prep_cli import plan
+from clip_prep_cli.archives.parts import Streamed
+from clip_prep_cli.archives.spool import Spool
 from clip_prep_cli.checksum import file_xxh128, part_xxh128
 from clip_prep_cli.contents import Contents
-from clip_prep_cli.parts import Streamed
 from clip_prep_cli.places import Identity
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.sources import Source
-from clip_prep_cli.spool import Spool
 
 _WINDOW = 256
 _READERS = 8

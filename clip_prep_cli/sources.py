@@ -9,12 +9,12 @@ from itertools import chain
 
 from xxhash import xxh3_128_digest
 
-from clip_prep_cli.archive import access_to, is_archive
-from clip_prep_cli.archived import ArchiveWalk
+from clip_prep_cli.archives.archive import access_to, is_archive
+from clip_prep_cli.archives.archived import ArchiveWalk
 from clip_prep_cli.records import Failure, Sample
-from clip_prep_cli.remote import DEFAULT_PATIENCE, checked, is_url, origin
-from clip_prep_cli.remote_sources import RemoteInputs
-from clip_prep_cli.remote_walk import RemoteWalk
+from clip_prep_cli.remote.access import DEFAULT_PATIENCE, checked, is_url, origin
+from clip_prep_cli.remote.inputs import RemoteInputs
+from clip_prep_cli.remote.walk import RemoteWalk
 from clip_prep_cli.roots import Roots, innermost
 from clip_prep_cli.selection import Selection, Sieve
 from clip_prep_cli.walk import Bounds, Walk, identity

@@ -14,7 +14,7 @@ from pathlib import Path
 from clip_prep_cli.durable import storage_error
 from clip_prep_cli.location import Location, in_order
 from clip_prep_cli.lock import Lock, is_held
-from clip_prep_cli.remote_path import RemotePath
+from clip_prep_cli.remote.path import RemotePath
 from clip_prep_cli.shards import FileSum, Shard, Unnamed
 
 _PREFIX = "clip-prep-staging-"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Container, Iterator
 from stat import S_ISREG
 from typing import NamedTuple, Self
 
-from clip_prep_cli.archive import is_archive
-from clip_prep_cli.archived import ArchiveWalk, takes_file
+from clip_prep_cli.archives.archive import is_archive
+from clip_prep_cli.archives.archived import ArchiveWalk, takes_file
 from clip_prep_cli.records import Failure, Sample
 from clip_prep_cli.roots import Roots
 from clip_prep_cli.selection import Sieve

@@ -12,6 +12,7 @@ from threading import Thread
 
 import xxhash
 
+from clip_prep_cli.archives.parts import Part
 from clip_prep_cli.batch import (
     IDLE,
     Batch,
@@ -23,12 +24,11 @@ from clip_prep_cli.batch import (
 )
 from clip_prep_cli.decode import Decoder, prepare_process, reason_of
 from clip_prep_cli.errors import CannotContinueError
-from clip_prep_cli.fetch import Coming, Fetcher, Terms
-from clip_prep_cli.parts import Part
 from clip_prep_cli.pixels.native import best_kernel, resize_backend
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
 from clip_prep_cli.reader import Reader
+from clip_prep_cli.remote.fetch import Coming, Fetcher, Terms
 from clip_prep_cli.rows import RowWriter, open_target
 from clip_prep_cli.scratch import keep_freed_memory
 from clip_prep_cli.versions import pixel_versions

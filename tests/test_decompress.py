@@ -11,8 +11,8 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clip_prep_cli.damage import Damage
-from clip_prep_cli.decompress import gunzipped, unzstd
+from clip_prep_cli.archives.damage import Damage
+from clip_prep_cli.archives.decompress import gunzipped, unzstd
 
 Unpack = Callable[[BinaryIO], Iterator[bytes]]
 

@@ -1,0 +1,1 @@
+"""Shards as tasks of an executor, on this machine or on others."""

@@ -1,0 +1,1 @@
+"""What is at URLs: inputs, and sets."""
