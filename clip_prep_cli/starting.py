@@ -4,16 +4,19 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import ForkServerContext, SpawnContext
 from types import ModuleType
 
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 _one_at_a_time = threading.Lock()
+_LONGEST = 64
+"""Bytes: the name of the fork server's socket adds 32, and 103 are the most that macOS takes."""
 
 
 def worker_context() -> ForkServerContext | SpawnContext:
@@ -80,6 +83,22 @@ def signals_blocked() -> Iterator[None]:
 
 @cache
 def _server(pid: int) -> forkserver.ForkServer:  # noqa: ARG001 - a fork needs one of its own
+    _find_room_for_sockets()
     server = forkserver.ForkServer()
     server.set_forkserver_preload(["clip_prep_cli.worker"])
     return server
+
+
+def _find_room_for_sockets() -> None:
+    """Have multiprocessing's own directory lie in /tmp if $TMPDIR is too long for a socket's name.
+
+    Python 3.14 does so by itself.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= _LONGEST:
+        return
+    tempfile.tempdir = "/tmp"  # noqa: S108 - in it a directory of this user's own is made
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = usual

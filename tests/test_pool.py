@@ -157,3 +157,12 @@ def test_modules_in_the_current_directory(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Converted 2 images")
     assert not done.stderr
+
+
+def test_a_long_temporary_directory(tmp_path: Path) -> None:
+    """A $TMPDIR that is too long for the names of sockets is no obstacle, and stays empty."""
+    directory = tmp_path.joinpath(*["a-rather-long-name"] * 6)
+    directory.mkdir(parents=True)
+    env = {"TMPDIR": str(directory)}
+    convert(album(tmp_path / "in", 3), tmp_path / "out", env=env)
+    assert not list(directory.iterdir())
