@@ -1,5 +1,7 @@
 """Checksums of sources: files, and parts of files."""
 
+from collections.abc import Callable
+
 from xxhash import xxh3_128
 
 from clip_prep_cli.archives.archive import access_to, open_file
@@ -14,7 +16,12 @@ UNREADABLE = -1
 _CHUNK = 1 << 20
 
 
-def file_xxh128(path: str, size: int, patience: float = DEFAULT_PATIENCE) -> int:
+def file_xxh128(
+    path: str,
+    size: int,
+    patience: float = DEFAULT_PATIENCE,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
     """The xxh3_128 of the first `size` bytes of a file, or UNREADABLE; waits for no FIFO.
 
     Raises:
@@ -22,7 +29,7 @@ def file_xxh128(path: str, size: int, patience: float = DEFAULT_PATIENCE) -> int
     """
     digest = xxh3_128()
     try:
-        with access_to(path, patience).open(path) as file:
+        with access_to(path, patience, should_stop).open(path) as file:
             while size and (data := file.read(min(size, _CHUNK))):
                 digest.update(data)
                 size -= len(data)

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from threading import Event
 
 from clip_prep_cli import plan
-from clip_prep_cli.archives.parts import Streamed
+from clip_prep_cli.archives.parts import Part, Streamed
 from clip_prep_cli.archives.spool import Spool
 from clip_prep_cli.checksum import file_xxh128, part_xxh128
 from clip_prep_cli.contents import Contents
@@ -89,6 +89,7 @@ class Scan:
                 continue
             known = self.contents.knows(found, xxh128)
             if known == "unchanged":
+                self._take_back(found)
                 self.tally.unchanged += 1
                 if (found.root, found.path) in self.contents.failures:
                     self.mended.append((found.root, found.path))
@@ -107,6 +108,10 @@ class Scan:
             return part and found._replace(part=part)
         return found
 
+    def _take_back(self, found: Sample) -> None:
+        if self.spool and isinstance(found.part, Part):
+            self.spool.take_back(found.part)
+
     def _with_content(self) -> Iterator[tuple[Sample | Failure, int | None]]:
         """What was found; with its xxh128 if that is to decide and nothing else has already."""
         if not self.checksum:
@@ -114,7 +119,22 @@ class Scan:
             return
         with ThreadPoolExecutor(_READERS) as readers:
             while window := self._window():
+                last = window[-1]
+                if not (isinstance(last, Sample) and self._is_to_copy(last)):
+                    yield from zip(window, readers.map(self._content, window), strict=True)
+                    continue
+                # The others first: how many of them are new decides on the shard of this one.
+                del window[-1]
                 yield from zip(window, readers.map(self._content, window), strict=True)
+                if kept := self._kept(last):
+                    yield kept, self._content(kept)
+
+    def _is_to_copy(self, found: Sample) -> bool:
+        """Whether its content decides, and can be read only once: then as what was copied."""
+        if not isinstance(found.part, Streamed) or not self.spool:
+            return False
+        place = self.contents.places.get(found.root, found.path)
+        return place is not None and place.size == found.size and self.spool.takes(found.part)
 
     def _window(self) -> list[Sample | Failure]:
         """The next ones, up to one that can be read only before the next is asked for."""
@@ -135,4 +155,4 @@ class Scan:
         if found.part:
             return part_xxh128(found.part)
         path = self.contents.roots.join(found.root, found.path)
-        return file_xxh128(path, found.size, self.source.patience)
+        return file_xxh128(path, found.size, self.source.patience, self.should_stop)

@@ -71,7 +71,7 @@ class Source:
         """What a walk passed over, by suffix or by kind; grows with it."""
         output = identity(inputs.avoid) if inputs.avoid else None
         bounds = Bounds(self._directories, self._files, output)
-        opening = partial(access_to, patience=inputs.patience)
+        opening = partial(access_to, patience=inputs.patience, should_stop=inputs.should_stop)
         self._in_archive = ArchiveWalk(sieve, inputs.should_stop, opening).samples
         self._archives = set(filter(is_archive, self._files))
         self._walk_here = Walk(sieve, roots, bounds, inputs.should_stop).samples

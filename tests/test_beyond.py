@@ -1,11 +1,24 @@
 """Archives, clusters and stores at the same time: always the set of a plain local run."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clusters import Cluster, cluster
-from command import album, check_whole, clip_prep, convert, paths, read_lines, rows, tree_digest
+from command import (
+    SECONDS,
+    album,
+    check_whole,
+    clip_prep,
+    convert,
+    environment,
+    paths,
+    read_lines,
+    rows,
+    tree_digest,
+)
 from packing import images, pack, packed
 from s3 import Store
 
@@ -78,6 +91,22 @@ def test_a_cluster_writes_to_a_store(
     assert rows(there) == rows(tmp_path / "local")
     again = convert(folder, out, *OPTIONS, *dask.options, env=store.env(), status=3)
     assert "Failed before and unchanged: 1 image" in again.stdout
+
+
+def test_forked_processes_write_to_a_store(folder: Path, store: Store, tmp_path: Path) -> None:
+    """An executor may fork this process while it has connections to the store."""
+    convert(folder, tmp_path / "local", *OPTIONS, status=3)
+    script = f"""
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from clip_prep_cli import convert
+with ProcessPoolExecutor(1, get_context("fork")) as executor:
+    convert({str(folder)!r}, "ViT-B/32", "{store.url}/out", dtype="uint8", shard_size=4,
+            executor=executor)
+"""
+    command = (sys.executable, "-c", script)
+    subprocess.run(command, env=environment(store.env()), timeout=SECONDS, check=True)
+    assert tree_digest(store.download(tmp_path / "there", "out")) == tree_digest(tmp_path / "local")
 
 
 def test_a_cluster_cannot_see_what_is_unpacked_here(

@@ -78,13 +78,15 @@ def open_file(path: str) -> BinaryIO:
     return file
 
 
-def access_to(path: str, patience: float = DEFAULT_PATIENCE) -> Access:
+def access_to(
+    path: str, patience: float = DEFAULT_PATIENCE, should_stop: Callable[[], bool] = lambda: False
+) -> Access:
     """How the archive at a path or URL is opened; `patience` is for stores, in seconds."""
     if not is_url(path):
         return Access(open_file, in_place=True)
     from clip_prep_cli.remote.file import open_url
 
-    return Access(partial(open_url, patience=patience), in_place=False)
+    return Access(partial(open_url, patience=patience, should_stop=should_stop), in_place=False)
 
 
 class Archive:

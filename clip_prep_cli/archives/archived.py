@@ -57,6 +57,8 @@ class ArchiveWalk:
                 else:
                     yield sample
         except Damage as damage:
+            if self._should_stop():  # nobody waited for what was not read
+                return
             yield Failure(archive, damage.reason, damage.detail, None)
 
 

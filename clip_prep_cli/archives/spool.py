@@ -59,7 +59,7 @@ class Spool:
                 "Take an --out on a disk that all share, or unpack it; a plain .tar or a .zip on "
                 "such a disk is read in place.",
             )
-        if part.size > self._most:  # what reads it will refuse it before it looks
+        if not self.takes(streamed):  # what reads it will refuse it before it looks
             return part
         try:
             if number != self._number and not self._begin(number, self._directory):
@@ -73,6 +73,15 @@ class Spool:
         except OSError as error:
             raise storage_error(error, self._directory) from error
         return part._replace(file=str(self._paths[number]), offset=begin, stamp=None)
+
+    def takes(self, streamed: Streamed) -> bool:
+        """Whether it would be copied."""
+        return streamed.part.size <= self._most
+
+    def take_back(self, part: Part) -> None:
+        """Give up the sample that was kept last, if it is that one; the next takes its place."""
+        if part.file == str(self._paths.get(self._number)):
+            self._end = part.offset
 
     def release(self, number: int) -> None:
         """Let a shard's samples go, if there are any."""

@@ -4,6 +4,7 @@
 """
 
 import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -155,6 +156,10 @@ def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem"
     if hasattr(fs, "retries"):
         fs.retries = 1  # `attempt` is who tries again; else tries would multiply
     return fs
+
+
+# The connections of a process are of no use to those that it forks; a file system would refuse.
+os.register_at_fork(after_in_child=_file_system.cache_clear)
 
 
 def info_of(place: Place) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
@@ -16,7 +17,7 @@ from clip_prep_cli.remote.access import (
     place_of,
     words,
 )
-from clip_prep_cli.remote.crew import Crew
+from clip_prep_cli.remote.crew import Crew, result_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -32,28 +33,31 @@ _KEPT = 8
 _THREADS = 8
 
 
-def open_url(url: str, patience: float = DEFAULT_PATIENCE) -> BinaryIO:
+def open_url(
+    url: str, patience: float = DEFAULT_PATIENCE, should_stop: Callable[[], bool] = lambda: False
+) -> BinaryIO:
     """Open the file at `url` for reading.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read; or what is asked for is waited for no more, as it should stop.
         CannotContinueError: the store does not answer, or refuses.
     """
-    raw = _RemoteFile(url, patience)
+    raw = _RemoteFile(url, patience, should_stop)
     return cast("BinaryIO", io.BufferedReader(raw, 1 << 16))
 
 
 class _RemoteFile(io.RawIOBase):
     """Blocks of a remote file, asked for in threads."""
 
-    def __init__(self, url: str, patience: float) -> None:
+    def __init__(self, url: str, patience: float, should_stop: Callable[[], bool]) -> None:
         self._url = url
         self._patience = patience
+        self._should_stop = should_stop
         self._position = 0
         self._last = -1
         self._blocks: dict[int, Future[bytes]] = {}
         self._place = place_of(url)
-        self._size = self._of(_crew().submit(partial(attempt, self._ask_size, patience)))
+        self._size = self._of(_crew().submit(self._again_and_again(self._ask_size)))
 
     def readable(self) -> bool:
         return True
@@ -92,7 +96,7 @@ class _RemoteFile(io.RawIOBase):
         in_order = number in (self._last, self._last + 1)
         for wanted in range(number, number + 1 + (_AHEAD if in_order else 0)):
             if wanted not in self._blocks and wanted * _BLOCK < self._size:
-                read = partial(attempt, partial(self._read_block, wanted), self._patience)
+                read = self._again_and_again(partial(self._read_block, wanted))
                 self._blocks[wanted] = _crew().submit(read)
         for old in [each for each in self._blocks if not number <= each <= number + _AHEAD]:
             if len(self._blocks) <= _KEPT:
@@ -101,10 +105,13 @@ class _RemoteFile(io.RawIOBase):
         self._last = number
         return self._of(self._blocks[number])
 
+    def _again_and_again(self, question: Callable[[], T]) -> Callable[[], T]:
+        return partial(attempt, question, self._patience, self._should_stop)
+
     def _of(self, future: "Future[T]") -> T:
         """What was asked for; errors in the terms of `open_url`."""
         try:
-            return future.result()
+            answer = result_of(future, self._should_stop)
         except ClipPrepError:
             raise
         except FileNotFoundError as error:
@@ -114,6 +121,9 @@ class _RemoteFile(io.RawIOBase):
             if concerns_store(error):
                 raise cannot_go_on(self._url, error, self._patience) from error
             raise OSError(words(error)) from error
+        if answer is None:
+            raise OSError("it is waited for no more")
+        return answer
 
     def _read_block(self, number: int) -> bytes:
         fs, path = self._place

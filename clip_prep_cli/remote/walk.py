@@ -98,7 +98,7 @@ class RemoteWalk:
         # Digests of all that was listed, and, with a slash, of what was listed whole.
         self._seen: set[bytes] = set()
         self._to_prune = wants.to_prune
-        opening = partial(access_to, patience=asking.patience)
+        opening = partial(access_to, patience=asking.patience, should_stop=asking.should_stop)
         self._archives = ArchiveWalk(sieve, asking.should_stop, opening)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:

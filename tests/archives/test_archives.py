@@ -295,6 +295,20 @@ def test_an_archive_that_was_packed_anew(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_other_content_of_the_same_sizes(kind: str, tmp_path: Path) -> None:
+    """What --checksum has read of a compressed archive is not lost for those who convert it."""
+    members = {f"{n}.png": png(n).ljust(4000, b"\0") for n in range(6)}
+    archive = pack(tmp_path / f"x{kind}", members)
+    convert(archive, tmp_path / "out", "--shard-size", "4")
+    changed = {f"{n}.png": png(70 + n).ljust(4000, b"\0") for n in (1, 2, 5)}
+    pack(archive, members | changed)
+    options = ("--checksum", "--json", "--shard-size", "4")
+    done = json.loads(convert(archive, tmp_path / "out", *options).stdout)
+    assert (done["converted"], done["unchanged"]) == (3, 3)
+    assert sources_of(tmp_path / "out")["equal"] == 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_prune(kind: str, tmp_path: Path) -> None:
     """Members that a whole archive lacks, and those of one that is gone; of a damaged one, none."""
     members = {f"{n}.png": png(n) for n in range(4)}

@@ -49,6 +49,20 @@ def test_damaged_and_too_large(tmp_path: Path) -> None:
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 6
 
 
+def test_taken_back(tmp_path: Path) -> None:
+    """What turns out not to be needed makes room for the next one; what is no copy stays."""
+    with Spool(tmp_path, 100) as spool:
+        first, second = spool.keep(streamed(b"one"), 0), spool.keep(streamed(b"three"), 0)
+        assert first
+        assert second
+        spool.take_back(second)
+        spool.take_back(Part("x.tar", 0, 1))
+        third = spool.keep(streamed(b"four"), 0)
+        assert third
+        assert third.offset == second.offset
+        assert [content(first), content(third)] == [b"one", b"four"]
+
+
 def test_few_at_a_time(tmp_path: Path) -> None:
     """Who fills it waits for who empties it, or until it should stop."""
     stopping = threading.Event()

@@ -20,6 +20,7 @@ from command import (
     started,
     wait_until,
 )
+from packing import KINDS, packed, png
 from proxy import Proxy
 from s3 import Store
 
@@ -191,6 +192,33 @@ def test_a_store_that_hangs_does_not_hold_a_run_up(
     store.upload(tree, "in")
     proxy.inject("hang", float("inf"), method="GET", path=what)
     with running(store, proxy, tmp_path) as process:
+        wait_until(lambda: proxy.faulted > 0)
+        os.kill(process.process.pid, signal.SIGTERM)
+        assert process.process.wait(10) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_hangs_in_the_middle_of_an_archive(
+    store: Store, proxy: Proxy, tmp_path: Path, kind: str
+) -> None:
+    """SIGTERM ends the run at once; that is no failure of the archive."""
+    store.put(f"in/all{kind}", packed(kind[-4:], {"1.png": png(1), "2.png": png(2)}))
+    proxy.inject("hang", float("inf"), method="GET", path="in/all")
+    with running(store, proxy, tmp_path) as process:
+        wait_until(lambda: proxy.faulted > 0)
+        os.kill(process.process.pid, signal.SIGTERM)
+        assert process.process.wait(10) == 128 + signal.SIGTERM
+        assert not process.has_said("unreadable")
+
+
+def test_a_store_that_hangs_while_contents_are_compared(
+    tree: Path, store: Store, proxy: Proxy, tmp_path: Path
+) -> None:
+    """SIGTERM ends a run with --checksum at once."""
+    store.upload(tree, "in")
+    convert(f"{store.url}/in", tmp_path / "out", *OPTIONS, env=store.env(), status=3)
+    proxy.inject("hang", float("inf"), method="GET", path=r"\.png")
+    with running(store, proxy, tmp_path, "--checksum") as process:
         wait_until(lambda: proxy.faulted > 0)
         os.kill(process.process.pid, signal.SIGTERM)
         assert process.process.wait(10) == 128 + signal.SIGTERM
