@@ -69,6 +69,20 @@ def test_archives_at_urls(folder: Path, store: Store, tmp_path: Path) -> None:
     assert paths(named)[0] == "all.tar.zst/0000.png"
 
 
+def test_a_prefix_that_is_called_like_an_archive(
+    folder: Path, store: Store, tmp_path: Path
+) -> None:
+    """It is a folder like others, and what is in it is found again."""
+    store.upload(folder, "in/x.tar")
+    out = tmp_path / "out"
+    convert(f"{store.url}/in", out, *OPTIONS, env=store.env(), status=3)
+    checked = clip_prep("verify", out, "--sources", "all", env=store.env())
+    assert "9 images, 9 equal" in checked.stdout
+    store.delete("in/x.tar/0000.png")
+    said = convert(f"{store.url}/in", out, *OPTIONS, "--prune", env=store.env(), status=3).stdout
+    assert "Pruned: 1 image" in said
+
+
 def test_a_cluster_reads_archives(folder: Path, dask: Cluster, tmp_path: Path) -> None:
     """Workers read members in place, and what was unpacked through the shared output."""
     for kind in KINDS:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from stat import S_ISREG
 from typing import BinaryIO, NamedTuple
 
@@ -13,6 +13,7 @@ from clip_prep_cli.archives.parts import Part, Streamed
 from clip_prep_cli.archives.tars import Tar
 from clip_prep_cli.archives.zips import Zip
 from clip_prep_cli.remote.access import DEFAULT_PATIENCE, is_url
+from clip_prep_cli.remote.listing import look
 
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.zst")
 _SUFFIXES = (".tar", ".zip", *_COMPRESSED)
@@ -53,9 +54,19 @@ def split(root: str, path: str) -> Split | None:
             return None
         if is_archive(name) and number + 1 < len(names):
             archive = "/".join(names[: number + 1])
-            if not on_disk or not os.path.isdir(os.path.join(root, archive)):
+            above = os.path.join(root, archive)
+            if not (os.path.isdir(above) if on_disk else _is_prefix(above)):
                 return Split(archive, "/".join(names[number + 1 :]))
     return Split(None, path)
+
+
+@lru_cache(256)  # the members of an archive come one after the other
+def _is_prefix(url: str) -> bool:
+    """Whether a store has something below `url`, and no file there."""
+    try:
+        return look(url) is None
+    except Exception:  # noqa: BLE001 - whoever opens it will find out
+        return False
 
 
 def plain_name(name: str) -> str:
