@@ -4,6 +4,7 @@
 """
 
 import errno
+import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -126,7 +127,8 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
     except ImportError as error:
         raise CannotContinueError(
             f"{url} needs a package that is not installed ({error}).",
-            "Install it with `pip install 'clip-prep-cli[remote]'`.",
+            "Install it; those for s3://, gs:// and https:// come with "
+            "`pip install 'clip-prep-cli[remote]'`.",
         ) from error
     except ValueError as error:
         raise UsageError(f"{url}: {error}.", "Check the URL.") from error
@@ -136,6 +138,9 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
 def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem":
     import fsspec
 
+    if scheme in ("gs", "gcs"):
+        # It logs tracebacks of what it also raises.
+        logging.getLogger("gcsfs").addHandler(logging.NullHandler())
     own: dict[str, Any] = {}
     if scheme in ("s3", "s3a"):
         # The user's own, from fsspec's configuration or FSSPEC_S3_..., are kept.
