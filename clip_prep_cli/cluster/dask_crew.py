@@ -141,7 +141,7 @@ def dask_crew(scheduler: str | None, workers: int) -> Iterator[DaskCrew]:
     """
     try:
         from distributed import Client
-        from distributed.comm import get_address_host_port
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise CannotContinueError(
             f"--executor dask needs {error.name}, which is not installed.",
