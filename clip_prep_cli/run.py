@@ -55,7 +55,7 @@ class Report:
     @property
     def tensor_bytes(self) -> int:
         """The size of the rows that were made, or, if it was a dry run, would be."""
-        rows = self.tally.planned if self.dry_run else self.tally.converted
+        rows = self.tally.planned - self.tally.failed if self.dry_run else self.tally.converted
         return rows * sum(layout.row_bytes for layout in self.job.settings.layouts)
 
 
