@@ -127,7 +127,7 @@ def _ignored(ignored: Mapping[str, int]) -> str:
     most = sorted(ignored.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{n:,} {printable(kind)}" for kind, n in most[:_IGNORED_SHOWN]]
     rest = sum(n for _, n in most[_IGNORED_SHOWN:])
-    return ", ".join([*parts, f"{rest:,} others"] if rest else parts)
+    return ", ".join([*parts, f"{rest:,} more"] if rest else parts)
 
 
 def _failure(failure: Failure, roots: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The job: what to convert, into what, where to, and how. Every setting of a run."""
 
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
+from clip_prep_cli.archives.archive import is_archive
 from clip_prep_cli.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.limits import DEFAULT_MAX_PIXELS, DEFAULT_SLOTS, DEFAULT_TIMEOUT
@@ -114,7 +116,7 @@ class Job:
                 place_of(checked(name))  # what is there is for the run to find out
                 continue
             if not os.path.exists(name):
-                raise UsageError(f"The input {name} does not exist.", "Check the path.")
+                raise UsageError(f"The input {name} does not exist.", _instead_of(name))
             if self._would_walk_output(name):
                 raise UsageError(
                     f"The output {self.out} lies inside the input {name}, and would be walked.",
@@ -261,6 +263,19 @@ def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
         raise UsageError(
             f"{error.args[0]!r} is not a model.", f"The models are {', '.join(MODELS)}."
         ) from error
+
+
+def _instead_of(name: str) -> str:
+    """What somebody may have meant who named something that is not there."""
+    if typo := re.fullmatch(r"(s3|gs|gcs|https?):?/+(.+)|(s3|gs):(.+)", name, re.IGNORECASE):
+        scheme, rest = typo[1] or typo[3], typo[2] or typo[4]
+        return f"Was {scheme.lower()}://{rest} meant?"
+    names = name.split("/")
+    for count in range(1, len(names)):
+        archive = "/".join(names[:count])
+        if is_archive(archive) and os.path.isfile(archive):
+            return f"Name the archive, {archive}, and the images in it by --include."
+    return "Check the path."
 
 
 def _within(path: str, directory: str) -> bool:

@@ -55,7 +55,7 @@ class Report:
     @property
     def tensor_bytes(self) -> int:
         """The size of the rows that were made, or, if it was a dry run, would be."""
-        rows = self.tally.planned if self.dry_run else self.tally.converted
+        rows = self.tally.planned - self.tally.failed if self.dry_run else self.tally.converted
         return rows * sum(layout.row_bytes for layout in self.job.settings.layouts)
 
 
@@ -163,7 +163,15 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
         return cancelled.is_set() or watch.should_stop()
 
     listed = job.files_from.names(should_stop) if job.files_from else None
-    inputs = Inputs(job.inputs, listed, str(job.out), should_stop, job.retry_for, job.prune)
+    inputs = Inputs(
+        job.inputs,
+        listed,
+        str(job.out),
+        should_stop,
+        job.retry_for,
+        to_prune=job.prune,
+        on_waiting=watch.on_waiting,
+    )
     source = Source(inputs, job.selection, contents.roots)
     if not job.retry_failed:
         tensors.retry_from = None

@@ -35,6 +35,8 @@ class Inputs:
     """Seconds for which a store that does not answer is asked again."""
     to_prune: bool = False
     """Whether somebody will ask what is gone."""
+    on_waiting: Callable[[str], None] = lambda _: None
+    """Told why nothing happens for a while."""
 
 
 class Source:
@@ -46,7 +48,7 @@ class Source:
 
     def __init__(self, inputs: Inputs, selection: Selection, roots: Roots) -> None:
         self.patience = inputs.patience
-        self._remote = RemoteInputs(inputs.patience, inputs.should_stop)
+        self._remote = RemoteInputs(inputs.patience, inputs.should_stop, inputs.on_waiting)
         known = self._remote.named(name for name in inputs.named if is_url(name))
         # What a store had not been asked about when the run was stopped is left out.
         self._inputs = tuple(

@@ -120,6 +120,29 @@ def test_wrong_usage(options: tuple[str, ...], words: str, pictures: Path, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing", "Check the path."),
+        ("s3:/bucket/photos", "Was s3://bucket/photos meant?"),
+        ("s3//bucket/photos", "Was s3://bucket/photos meant?"),
+        ("GS:bucket/photos", "Was gs://bucket/photos meant?"),
+        ("http:/host/photos", "Was http://host/photos meant?"),
+        ("s3://", "names no bucket or host"),
+        ("sftp://", "names no bucket or host"),
+        ("a.tar/1.png", "Name the archive, a.tar, and the images in it by --include."),
+    ],
+)
+def test_inputs_that_do_not_exist(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody may have meant is said."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.tar").touch()
+    assert words in clip_prep("convert", "-mRN50", "-o", "out", name, status=2).stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
     ("missing", "words"),
     [
         ("-m", "Missing option '-m' / '--model'"),

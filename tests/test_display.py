@@ -87,7 +87,7 @@ def test_summary_of_what_was_left_alone(report: Report) -> None:
     assert lines[1:] == [
         "Unchanged: 2 images, converted before.",
         "Failed before and unchanged: 3 images; --retry-failed tries again.",
-        "Passed over: 7 hidden, 5 .txt, 1 .a, 1 .b, 1 .c, 1 .d, 2 others.",
+        "Passed over: 7 hidden, 5 .txt, 1 .a, 1 .b, 1 .c, 1 .d, 2 more.",
     ]
 
 

@@ -69,6 +69,33 @@ def _is_prefix(url: str) -> bool:
         return False
 
 
+_BEGINNINGS = {
+    b"\x1f\x8b": ("gzip", (".tar.gz", ".tgz")),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", (".tar.zst",)),
+    b"PK\x03\x04": ("zip", (".zip",)),
+    b"BZh": ("bzip2", ()),
+    b"\xfd7zXZ": ("xz", ()),
+    b"<": ("HTML or XML", ()),
+}
+"""What a file may be that is not what its name says, and the names for that."""
+
+
+def misnamed(name: str, file: BinaryIO) -> str:
+    """That the content of an archive is not what its name says, if it can be told what it is."""
+    try:
+        file.seek(0)
+        begin = file.read(512)
+    except OSError:
+        return ""
+    for mark, (kind, suffixes) in _BEGINNINGS.items():
+        if begin.lstrip().startswith(mark) and not name.lower().endswith(suffixes):
+            meant = f"; then its name should end in {suffixes[0]}" if suffixes else ""
+            return f" (its content is {kind}{meant})"
+    if name.lower().endswith(_COMPRESSED) and begin[257:262] == b"ustar":
+        return " (its content is tar; then its name should end in .tar)"
+    return ""
+
+
 def plain_name(name: str) -> str:
     """The name of a member as it is part of a sample's path."""
     while name.startswith("./"):
@@ -127,7 +154,8 @@ class Archive:
                     part = Part(self._path, member.offset, member.size, self._stamp, member.zipped)
                     yield member, part if in_place else Streamed(readable, part)
             except Damage as damage:
-                detail = f"{damage.detail}; {listing.progress.left()}"
+                named = "" if listing.progress.last else misnamed(self._path, file)
+                detail = f"{damage.detail}{named}; {listing.progress.left()}"
                 raise Damage(damage.reason, detail) from None
 
     def _readable(self, file: BinaryIO) -> tuple[Readable, bool]:

@@ -141,6 +141,7 @@ def dask_crew(scheduler: str | None, workers: int) -> Iterator[DaskCrew]:
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise CannotContinueError(
             f"--executor dask needs {error.name}, which is not installed.",
@@ -149,6 +150,8 @@ def dask_crew(scheduler: str | None, workers: int) -> Iterator[DaskCrew]:
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         try:
+            if scheduler is not None:
+                get_address_host_port(scheduler)  # a Client refuses too, but takes a minute to end
             place = stack.enter_context(_local_cluster(workers)) if scheduler is None else scheduler
             client = stack.enter_context(Client(place, set_as_default=False, name="clip-prep"))
         except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@
 """
 
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -88,6 +89,8 @@ def checked(url: str) -> str:
     """
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
+    if not rest.strip("/"):
+        raise UsageError(f"{url} names no bucket or host.", f"Name it, as {scheme}://NAME/FOLDER.")
     if ":" in host.rpartition("@")[0]:
         raise UsageError(
             f"The URL {scheme}://...@{host.rpartition('@')[2]}/... holds a password.",
@@ -127,16 +130,24 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
     except ImportError as error:
         raise CannotContinueError(
             f"{url} needs a package that is not installed ({error}).",
-            "Install it with `pip install 'clip-prep-cli[remote]'`.",
+            "Install it; those for s3://, gs:// and https:// come with "
+            "`pip install 'clip-prep-cli[remote]'`.",
         ) from error
     except ValueError as error:
         raise UsageError(f"{url}: {error}.", "Check the URL.") from error
+    except OSError as error:  # of a kind that connects at once
+        raise CannotContinueError(
+            f"Cannot connect to {origin(url)}: {words(error)}.", "Check the URL, and the network."
+        ) from error
 
 
 @cache
 def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem":
     import fsspec
 
+    if scheme in ("gs", "gcs"):
+        # It logs tracebacks of what it also raises.
+        logging.getLogger("gcsfs").addHandler(logging.NullHandler())
     own: dict[str, Any] = {}
     if scheme in ("s3", "s3a"):
         # The user's own, from fsspec's configuration or FSSPEC_S3_..., are kept.
@@ -254,6 +265,11 @@ def cannot_go_on(url: str, error: Exception, patience: float) -> CannotContinueE
         return CannotContinueError(f"There is no bucket {origin(url)} ({url}).", "Check the URL.")
     if isinstance(error, FileNotFoundError):
         return CannotContinueError(f"{url} is not there ({words(error)}).", "Check the URL.")
+    if not concerns_store(error):
+        return CannotContinueError(
+            f"{url} cannot be asked for: {words(error)}.",
+            "Check the URL, and what the environment says of its store (AWS_ENDPOINT_URL, ...).",
+        )
     return CannotContinueError(
         f"{url} is refused: {words(error)}.",
         "Check the credentials, what they allow, and the region; see docs/remote.md.",

@@ -1,18 +1,27 @@
 """Inputs that are named by URLs, and what their stores say of them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
 from functools import partial
 from itertools import chain
 
 from clip_prep_cli.ahead import Ahead
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.records import Failure, Sample
-from clip_prep_cli.remote.access import cannot_go_on, checked, concerns_store, is_url, is_web, words
+from clip_prep_cli.remote.access import (
+    cannot_go_on,
+    checked,
+    concerns_store,
+    is_url,
+    is_web,
+    origin,
+)
 from clip_prep_cli.remote.crew import Crew, result_of
 from clip_prep_cli.remote.listing import Stat, look
 from clip_prep_cli.remote.walk import REQUESTS, Asking, unreadable
 
 _NAMES_AHEAD = 256
+_SILENCE_SECONDS = 3.0
 _FIRST_PATIENCE = 30.0
 """A run that has not begun loses nothing if it ends: a mistyped host should not cost minutes."""
 
@@ -23,7 +32,11 @@ Look = Stat | Exception | None
 class RemoteInputs:
     """Asks stores about named inputs."""
 
-    def __init__(self, patience: float, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, patience: float, should_stop: Callable[[], bool], say: Callable[[str], None]
+    ) -> None:
+        """`say` hears why nothing happens."""
+        self._say = say
         self.asking = Asking(Crew(REQUESTS), patience, should_stop)
 
     def named(self, names: Iterable[str]) -> dict[str, Stat | None]:
@@ -41,15 +54,22 @@ class RemoteInputs:
         found: dict[str, Stat | None] = {}
         for url, future in futures.items():
             try:
+                if not wait([future], _SILENCE_SECONDS).done:
+                    self._say(f"Waiting for {origin(url)} to answer.")
                 answer = result_of(future, asking.should_stop)
             except (CannotContinueError, UsageError):
                 raise
-            except Exception as error:
+            except FileNotFoundError as error:
                 if concerns_store(error):
                     raise cannot_go_on(url, error, patience) from error
                 raise UsageError(
-                    f"The input {url} does not exist ({words(error)}).", "Check the URL."
+                    f"The input {url} does not exist.",
+                    "Check the URL; patterns are for --include."
+                    if "*" in url
+                    else "Check the URL.",
                 ) from error
+            except Exception as error:
+                raise cannot_go_on(url, error, patience) from error
             if answer is None:
                 break
             found[url] = answer[0]

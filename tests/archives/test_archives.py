@@ -23,7 +23,7 @@ from command import (
     read_manifest,
     rows,
 )
-from packing import KINDS, images, pack, png, row, zip_bytes
+from packing import KINDS, images, pack, packed, png, row, zip_bytes
 from PIL import Image
 from sets import faults, live
 
@@ -379,3 +379,25 @@ def test_dry_run(folder: Path, tmp_path: Path) -> None:
     done = convert(tmp_path / "in", tmp_path / "out", "-n", "--json")
     assert json.loads(done.stdout)["planned"] == 80
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.tar", ".tgz", "its content is gzip; then its name should end in .tar.gz"),
+        ("a.tar", ".zst", "its content is Zstandard; then its name should end in .tar.zst"),
+        ("a.tgz", ".tar", "its content is tar; then its name should end in .tar"),
+        ("a.tar.zst", ".zip", "its content is zip; then its name should end in .zip"),
+        ("a.zip", ".tgz", "its content is gzip"),
+        ("a.tar.gz", "html", "its content is HTML or XML"),
+    ],
+)
+def test_what_has_the_name_of_another(name: str, content: str, words: str, tmp_path: Path) -> None:
+    """The failure says what the content is, and what its name should end in."""
+    (tmp_path / "in").mkdir()
+    html = b"\n<!DOCTYPE html><title>404</title>"
+    data = html if content == "html" else packed(content, {"0.png": png(1)})
+    (tmp_path / "in" / name).write_bytes(data)
+    done = convert(tmp_path / "in", tmp_path / "out", status=3)
+    assert words in done.stdout
+    assert list(failed(tmp_path / "out")) == [name]

@@ -154,6 +154,15 @@ def test_the_command_is_killed(dask: Cluster, tmp_path: Path) -> None:
     assert tree_digest(out) == tree_digest(tmp_path / "local")
 
 
+def test_an_address_that_is_none_ends_at_once(tmp_path: Path) -> None:
+    """What Dask cannot parse is told as such, without what its client has to say at its end."""
+    source = gated(tmp_path / "in", 1)
+    options = ("--executor", "dask", "--scheduler", "nowhere")
+    done = convert(source, tmp_path / "out", *OPTIONS, *options, status=1)
+    assert done.stderr.startswith("Cannot reach the Dask scheduler at nowhere (missing port")
+    assert done.stderr.count("\n") == 2
+
+
 def test_the_scheduler_dies(dask: Cluster, tmp_path: Path) -> None:
     """The run ends with words, and whoever goes on does so from what was committed."""
     source, out = gated(tmp_path / "in", 10), tmp_path / "out"

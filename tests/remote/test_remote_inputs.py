@@ -222,3 +222,21 @@ def test_a_store_that_hangs_while_contents_are_compared(
         wait_until(lambda: proxy.faulted > 0)
         os.kill(process.process.pid, signal.SIGTERM)
         assert process.process.wait(10) == 128 + signal.SIGTERM
+
+
+def test_an_endpoint_that_is_no_url(store: Store, tmp_path: Path) -> None:
+    """A mistake in the environment is not blamed on the input."""
+    env = store.env("127.0.0.1:9")
+    said = convert(f"{store.url}/in", tmp_path / "out", env=env, status=1).stderr
+    assert "Invalid endpoint: 127.0.0.1:9" in said
+    assert "AWS_ENDPOINT_URL" in said
+
+
+def test_a_store_that_is_silent_at_first(store: Store, proxy: Proxy, tmp_path: Path) -> None:
+    """Whoever waits is told what for, and Ctrl-C is heard."""
+    proxy.inject("hang", float("inf"), path=".")
+    out, env = tmp_path / "out", store.env(proxy.url)
+    with started(tmp_path / "log", f"{store.url}/in", out, env=env) as run:
+        wait_until(lambda: run.has_said(f"Waiting for {store.url} to answer."))
+        run.signal_group(signal.SIGINT)
+        run.ends_with(130)

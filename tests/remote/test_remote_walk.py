@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from command import SECONDS, clip_prep, paint, rows
+from command import clip_prep, paint, rows
 from fsspec import filesystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,7 +245,6 @@ def test_links_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
 
 def test_questions_end_with_the_run(top: str) -> None:
     """Nothing is known of an input that nobody has answered for."""
-    assert SECONDS
-    assert RemoteInputs(0, lambda: True).named(()) == {}
+    assert RemoteInputs(0, lambda: True, lambda _: None).named(()) == {}
     put(f"{top}/1.png")
-    assert RemoteInputs(0, lambda: False).named([top, f"{top}/1.png"])[top] is None
+    assert RemoteInputs(0, lambda: False, lambda _: None).named([top, f"{top}/1.png"])[top] is None
