@@ -96,6 +96,8 @@ def _headline(report: Report) -> str:
         )
     if not tally.planned and report.complete:
         return f"Nothing new: {out} is up to date ({images(tally.unchanged)})."
+    if report.complete and tally.planned == sum(each.shard is None for each in report.failures):
+        return f"Converted nothing to {what} in {out}: what is new cannot be read."
     if not tally.converted:
         return f"Converted none of {images(tally.planned)} to {what} in {out}."
     rate = tally.converted / report.seconds if report.seconds else 0.0

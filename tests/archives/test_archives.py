@@ -401,3 +401,13 @@ def test_what_has_the_name_of_another(name: str, content: str, words: str, tmp_p
     done = convert(tmp_path / "in", tmp_path / "out", status=3)
     assert words in done.stdout
     assert list(failed(tmp_path / "out")) == [name]
+
+
+def test_nothing_but_a_damaged_archive(folder: Path, tmp_path: Path) -> None:
+    """An archive that cannot be read is not called an image."""
+    (folder / "x.tar").write_bytes(b"")
+    convert(folder, tmp_path / "out", *OPTIONS, status=3)
+    said = convert(folder, tmp_path / "out", *OPTIONS, status=3).stdout
+    assert said.startswith("Converted nothing to 224px uint8 .npy in ")
+    assert "what is new cannot be read.\nUnchanged: 20 images, converted before." in said
+    assert "x.tar: truncated: the archive is empty" in said
