@@ -63,6 +63,7 @@ class Job:
         self._check_executor()
         self._check_tensors()
         self._check_paths()
+        self._check_output()
 
     def _check_values(self) -> None:
         settings = self.settings
@@ -122,11 +123,18 @@ class Job:
                     f"The output {self.out} lies inside the input {name}, and would be walked.",
                     "Take an --out beside the inputs.",
                 )
+
+    def _check_output(self) -> None:
         if isinstance(self.out, RemotePath):
             if self.out.scheme in ("http", "https"):
                 raise UsageError(
                     f"Nothing can be written to {self.out}.", "Take s3://, gs:// or the like."
                 )
+        elif not self.out.exists() and (url := _almost_url(str(self.out))):
+            raise UsageError(
+                f"The output {self.out} is no URL.",
+                f"Was {url} meant? Else write {self.out.absolute()}.",
+            )
         elif self.out.exists() and not self.out.is_dir():
             raise UsageError(f"The output {self.out} is a file.", "Take a directory as --out.")
         elif self.staging:
@@ -265,11 +273,16 @@ def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
         ) from error
 
 
+def _almost_url(name: str) -> str | None:
+    """The URL that a name was perhaps meant to be."""
+    typo = re.fullmatch(r"(s3|gs|gcs|https?):?/+(.+)|(s3|gs):(.+)", name, re.IGNORECASE)
+    return typo and f"{(typo[1] or typo[3]).lower()}://{typo[2] or typo[4]}"
+
+
 def _instead_of(name: str) -> str:
     """What somebody may have meant who named something that is not there."""
-    if typo := re.fullmatch(r"(s3|gs|gcs|https?):?/+(.+)|(s3|gs):(.+)", name, re.IGNORECASE):
-        scheme, rest = typo[1] or typo[3], typo[2] or typo[4]
-        return f"Was {scheme.lower()}://{rest} meant?"
+    if url := _almost_url(name):
+        return f"Was {url} meant?"
     names = name.split("/")
     for count in range(1, len(names)):
         archive = "/".join(names[:count])

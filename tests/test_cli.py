@@ -142,6 +142,18 @@ def test_inputs_that_do_not_exist(
     assert not Path("out").exists()
 
 
+def test_an_output_that_is_nearly_a_url(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slash too few makes no directory, unless that is what it is to be."""
+    monkeypatch.chdir(tmp_path)
+    done = clip_prep("convert", "-mRN50", "-o", "s3:/bucket/out", pictures, status=2)
+    whole = tmp_path / "s3:/bucket/out"
+    assert f"Was s3://bucket/out meant? Else write {whole}." in done.stderr
+    assert not list(tmp_path.iterdir())
+    clip_prep("convert", "-mRN50", "--dtype=uint8", "-o", whole, pictures)
+
+
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
