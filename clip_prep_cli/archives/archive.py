@@ -54,19 +54,24 @@ def split(root: str, path: str) -> Split | None:
             return None
         if is_archive(name) and number + 1 < len(names):
             archive = "/".join(names[: number + 1])
-            above = os.path.join(root, archive)
-            if not (os.path.isdir(above) if on_disk else _is_prefix(above)):
+            if not _is_directory(os.path.join(root, archive)):
                 return Split(archive, "/".join(names[number + 1 :]))
     return Split(None, path)
 
 
-@lru_cache(256)  # the members of an archive come one after the other
-def _is_prefix(url: str) -> bool:
-    """Whether a store has something below `url`, and no file there."""
+def _is_directory(path: str) -> bool:
+    if not is_url(path):
+        return os.path.isdir(path)
     try:
-        return look(url) is None
+        return _is_prefix(path)
     except Exception:  # noqa: BLE001 - whoever opens it will find out
         return False
+
+
+@lru_cache(256)  # the members of an archive come one after the other; errors are not kept
+def _is_prefix(url: str) -> bool:
+    """Whether a store has something below `url`, and no file there."""
+    return look(url) is None
 
 
 _BEGINNINGS = {

@@ -164,6 +164,8 @@ class RemoteWalk:
         """What is in a directory, each with the answer to come on it; or the failure to list it."""
         try:
             entries = self._answer(listing)
+        except _Stopped:
+            raise
         except Exception as error:
             if not folder.below or not is_permanent(error):
                 raise cannot_go_on(folder.url, error, self._asking.patience) from error

@@ -240,3 +240,14 @@ def test_a_store_that_is_silent_at_first(store: Store, proxy: Proxy, tmp_path: P
         wait_until(lambda: run.has_said(f"Waiting for {store.url} to answer."))
         run.signal_group(signal.SIGINT)
         run.ends_with(130)
+
+
+def test_a_first_listing_that_is_not_waited_for(store: Store, proxy: Proxy, tmp_path: Path) -> None:
+    """Whoever ends a run before anything is listed is not told that the store has failed."""
+    proxy.inject("hang", float("inf"), path="list-type")
+    out, env = tmp_path / "out", store.env(proxy.url)
+    with started(tmp_path / "log", f"{store.url}/in/", out, env=env) as run:
+        wait_until(lambda: proxy.faulted > 0)
+        run.signal_group(signal.SIGINT)
+        run.ends_with(130)
+        assert not run.has_said("does not answer")
