@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clip_prep_cli.archives.archive import Archive
+from clip_prep_cli.sources.archives.archive import Archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable

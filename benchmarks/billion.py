@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from clip_prep_cli.pixels.models import MODELS
-from clip_prep_cli.shards import ITEM_BYTES
+from clip_prep_cli.sets.tensor_files import ITEM_BYTES
 
 RESULTS = Path(__file__).with_name("results")
 SHARD = 1024

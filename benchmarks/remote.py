@@ -18,7 +18,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 _PER_FOLDER = 100
-_ONE_BY_ONE = "import clip_prep_cli.remote.fetch; clip_prep_cli.remote.fetch._THREADS = 1\n"
+_ONE_BY_ONE = "import clip_prep_cli.storage.fetch; clip_prep_cli.storage.fetch._THREADS = 1\n"
 _OPTIONS = ("-L", "--json", "-q", "--model", "ViT-B/32", "--dtype", "uint8")
 _SERVER = Path(__file__).with_name("static_s3.py")
 

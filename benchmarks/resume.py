@@ -17,10 +17,10 @@ from pathlib import Path
 
 import click
 
-from clip_prep_cli.manifest import Counts, Manifest, ShardEntry, index_file, now
-from clip_prep_cli.records import Record, Sample
-from clip_prep_cli.settings import SetSettings
-from clip_prep_cli.shards import FileSum
+from clip_prep_cli.samples.records import Record, Sample
+from clip_prep_cli.sets.layout import FileSum
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, index_file, now
+from clip_prep_cli.sets.settings import SetSettings
 
 FILES = 100_000
 PER_FOLDER = 1000

@@ -23,9 +23,9 @@ from typing import Any
 import click
 from resume import PER_FOLDER, listing
 
-from clip_prep_cli.manifest import Counts, Manifest, ShardEntry, index_file, now
-from clip_prep_cli.settings import SetSettings
-from clip_prep_cli.shards import FileSum
+from clip_prep_cli.sets.layout import FileSum
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, index_file, now
+from clip_prep_cli.sets.settings import SetSettings
 
 HERE = Path(__file__).parent
 FILE_BYTES = 150

@@ -17,9 +17,9 @@ from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
-from clip_prep_cli import tensorset
-from clip_prep_cli.cli import cli
-from clip_prep_cli.scan import Scan
+from clip_prep_cli.cli.main import cli
+from clip_prep_cli.run.scan import Scan
+from clip_prep_cli.sets import tensorset
 
 STAGES = (
     (tensorset, "load", "load"),

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import xxhash
 
-from clip_prep_cli.decode import Decoder
-from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
+from clip_prep_cli.pixels.decode import Decoder
+from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import best_kernel
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
-from clip_prep_cli.rows import RowWriter, open_target
+from clip_prep_cli.workers.row_writer import RowWriter, open_target
 
 
 class Stopwatch:

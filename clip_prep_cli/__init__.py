@@ -3,17 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from clip_prep_cli.version import __version__ as __version__
+from clip_prep_cli.common.versions import __version__ as __version__
 
 if TYPE_CHECKING:
     from clip_prep_cli.api import convert as convert
     from clip_prep_cli.api import preprocess as preprocess
     from clip_prep_cli.dataset import ShardSampler as ShardSampler
     from clip_prep_cli.dataset import TensorDataset as TensorDataset
-    from clip_prep_cli.job import ConvertOptions as ConvertOptions
+    from clip_prep_cli.run.options import ConvertOptions as ConvertOptions
 
 _HOMES = {
-    "ConvertOptions": "job",
+    "ConvertOptions": "run.options",
     "convert": "api",
     "preprocess": "api",
     "ShardSampler": "dataset",

@@ -12,7 +12,7 @@ def main() -> None:
     # Until a run handles signals itself, Ctrl-C ends the process as any other program.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _keep_standard_descriptors()
-    from clip_prep_cli.cli import cli
+    from clip_prep_cli.cli.main import cli
 
     cli(prog_name="clip-prep")
 

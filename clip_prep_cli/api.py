@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clip_prep_cli.decode import Decoder, reason_of
-from clip_prep_cli.display import versions_warning
+from clip_prep_cli.common.versions import Change, versions_warning
 from clip_prep_cli.errors import ImageError, UsageError
-from clip_prep_cli.execute import Watch
-from clip_prep_cli.job import ConvertOptions, make_job
-from clip_prep_cli.limits import DEFAULT_MAX_PIXELS
+from clip_prep_cli.pixels.decode import Decoder, reason_of
+from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.native import best_kernel
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import as_pixels
 from clip_prep_cli.pixels.pipeline import preprocess as fill
-from clip_prep_cli.run import Report, run
-from clip_prep_cli.run import dry_run as list_only
-from clip_prep_cli.scan import Tally
-from clip_prep_cli.versions import Change
+from clip_prep_cli.run.convert import Report, run
+from clip_prep_cli.run.convert import dry_run as list_only
+from clip_prep_cli.run.execute import Watch
+from clip_prep_cli.run.options import ConvertOptions, make_job
+from clip_prep_cli.run.scan import Tally
 
 _DTYPES = ("float32", "float16", "uint8")
 
@@ -66,7 +65,7 @@ def preprocess(
         fill(pixels, MODELS[model], table, out, best_kernel())
     # Decoders raise whatever they like; see the boundary in `worker`.
     except Exception as error:
-        raise ImageError(name, *reason_of(error)) from error
+        raise ImageError(*reason_of(error), name) from error
     return out
 
 

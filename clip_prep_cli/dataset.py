@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -12,13 +13,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.location import copy_hint, location_of
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.normalize import ITEM_DTYPE, lookup_table, normalize
-from clip_prep_cli.records import Record
-from clip_prep_cli.shards import Layout, rows_begin
-from clip_prep_cli.stored import StoredSet
-from clip_prep_cli.strings import Strings
+from clip_prep_cli.samples.records import Record
+from clip_prep_cli.sets.layout import Layout, rows_begin
+from clip_prep_cli.sets.stored import StoredSet
+from clip_prep_cli.storage.location import copy_hint, location_of
 
 _MOST_MAPS = 16
 """Each keeps a file open, of which a process may have 1,024 as a rule, for many sets together."""
@@ -249,3 +249,31 @@ def _layout(stored: StoredSet, model: str | None) -> Layout:
     if MODELS[model] not in layouts:
         raise UsageError(f"The set has tensors of {there}, not for {model}.", "Convert for it.")
     return layouts[MODELS[model]]
+
+
+class Strings(Sequence[str]):
+    """A sequence of file names: two buffers, whatever their number; pickles as fast as bytes."""
+
+    def __init__(self, strings: Iterable[str]) -> None:
+        text, ends = bytearray(), array("Q", [0])
+        for string in strings:
+            text += string.encode(errors="surrogateescape")
+            ends.append(len(text))
+        self._text, self._ends = bytes(text), ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        return self._text[self._ends[at] : self._ends[at + 1]].decode(errors="surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[at] for at in range(len(self)))

@@ -1,4 +1,20 @@
-"""What stops a run: each error says what is wrong and what the user can do about it."""
+"""What stops a run, and why an image fails; each error says what the user can do about it."""
+
+from typing import Literal, get_args
+
+Reason = Literal[
+    "unreadable",
+    "not_an_image",
+    "truncated",
+    "corrupt",
+    "too_large",
+    "unsupported",
+    "timeout",
+    "worker_died",
+]
+"""Why an image could not be converted: a closed list, part of the on-disk format."""
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 class ClipPrepError(Exception):
@@ -28,15 +44,20 @@ class StoreError(CannotContinueError):
     """A store at a URL refuses, or does not answer."""
 
 
-class ImageError(ClipPrepError):
-    """An image that cannot be converted; `reason` is from the closed list of failures."""
-
-    def __init__(self, name: str, reason: str, detail: str) -> None:
-        super().__init__(f"{name}: {reason}: {detail}", "Leave it out, or mend the file.")
-        self.args = name, reason, detail  # so that it survives pickling
-        self.reason = reason
-        self.detail = detail
-
-
 class BusyError(ClipPrepError):
     """Another run holds the output directory."""
+
+
+class ImageError(ClipPrepError):
+    """An image, or an archive of images, that cannot be converted.
+
+    `reason` is from the closed list of failures, `detail` says more, in words for people. Inside
+    the package it is data on its way to a failure record; to callers of `preprocess` it is raised
+    with the `name` of the image.
+    """
+
+    def __init__(self, reason: Reason, detail: str, name: str = "image") -> None:
+        super().__init__(f"{name}: {reason}: {detail}", "Leave it out, or fix the file.")
+        self.args = reason, detail, name  # so that it survives pickling
+        self.reason = reason
+        self.detail = detail

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from proxy import Proxy
-    from s3 import Store
+    from tests.support.proxy import Proxy
+    from tests.support.s3 import Store
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def corpus() -> Path:
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an S3 server that lasts as long as the tests."""
-    from s3 import s3_server
+    from tests.support.s3 import s3_server
 
     with s3_server(tmp_path_factory.mktemp("s3") / "log") as url:
         yield url
@@ -39,7 +39,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def store(s3_endpoint: str) -> "Store":
     """An empty bucket."""
-    from s3 import Store
+    from tests.support.s3 import Store
 
     return Store(s3_endpoint)
 
@@ -47,7 +47,7 @@ def store(s3_endpoint: str) -> "Store":
 @pytest.fixture
 def proxy(s3_endpoint: str) -> Iterator["Proxy"]:
     """Something between the product and the S3 server that does harm on demand."""
-    from proxy import Proxy
+    from tests.support.proxy import Proxy
 
     proxy = Proxy(s3_endpoint)
     yield proxy

@@ -6,11 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import album, convert, environment, paint, paths, shard_rows, shards, tree_digest
 from PIL import Image
 
 import clip_prep_cli
 from clip_prep_cli.errors import ImageError, UsageError
+from tests.support.command import (
+    album,
+    convert,
+    environment,
+    paint,
+    paths,
+    shard_rows,
+    shards,
+    tree_digest,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from command import album, convert, read_manifest
-from oracle import reference
 from PIL import Image
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, SequentialSampler
 
 from clip_prep_cli import ShardSampler, TensorDataset
 from clip_prep_cli.errors import CannotContinueError, UsageError
+from tests.support.command import album, convert, read_manifest
+from tests.support.oracle import reference
 
 COUNT = 22
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 import pytest
-from command import environment, paint
-from documents import DOCUMENTS, ROOT, Block, anchors, blocks, links, read
 
-from clip_prep_cli.cli import cli
-from clip_prep_cli.records import REASONS
+from clip_prep_cli.cli.main import cli
+from clip_prep_cli.errors import REASONS
+from tests.support.command import environment, paint
+from tests.support.documents import DOCUMENTS, ROOT, Block, anchors, blocks, links, read
 
 RUN = ("sh", "console", "python")
 """The languages of which blocks are run."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import album, clip_prep, environment
+
+from tests.support.command import album, clip_prep, environment
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import PROC, environment
-from documents import ROOT, read
+
+from tests.support.command import PROC, environment
+from tests.support.documents import ROOT, read
 
 
 @pytest.mark.skipif(not PROC, reason="the benchmark needs Linux")

@@ -38,7 +38,7 @@ def _stub(decode: Any) -> None:
 
 _PATCHES: dict[str, Callable[[Any], None]] = {
     "clip_prep_cli.pixels.models": _tiny,
-    "clip_prep_cli.decode": _stub,
+    "clip_prep_cli.pixels.decode": _stub,
 }
 
 

@@ -1,1 +1,4 @@
-"""The pure core: from a decoded image to one CLIP input tensor, nothing else."""
+"""The pure core: from an image's bytes to one row. No paths, no processes, no printing.
+
+Imports `errors` alone.
+"""

@@ -9,8 +9,7 @@ from PIL import Image
 
 from clip_prep_cli.pixels.geometry import Geometry, geometry
 from clip_prep_cli.pixels.normalize import lookup_table, normalize
-from clip_prep_cli.pixels.resample import vertical_first
-from clip_prep_cli.pixels.resize import resize_crop
+from clip_prep_cli.pixels.resize import resize_crop, vertical_first
 
 _TRIALS = ((7, 5, 4), (5, 23, 4), (31, 10, 8), (3, 2, 8), (16, 20, 8))
 """Width, height and n_px of images that take every way through the kernel."""

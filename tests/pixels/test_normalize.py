@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from oracle import DTYPES, encoded
 
 from clip_prep_cli.pixels import normalize as module
 from clip_prep_cli.pixels.normalize import denormalize, lookup_table, normalize
+from tests.support.oracle import DTYPES, encoded
 
 EVERY_BYTE = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
 

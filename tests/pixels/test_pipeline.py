@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from images import KINDS, converted, make_image
-from oracle import DTYPES, encoded, expected, reference, torchvision_transform
 from PIL import Image
 
 from clip_prep_cli.pixels.geometry import geometry
@@ -17,7 +15,9 @@ from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.native import Kernel, kernels
 from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
-from clip_prep_cli.pixels.resample import resample_crop
+from clip_prep_cli.pixels.resize import resample_crop
+from tests.support.images import KINDS, converted, make_image
+from tests.support.oracle import DTYPES, encoded, expected, reference, torchvision_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 

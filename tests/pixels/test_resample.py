@@ -7,11 +7,11 @@ import PIL
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from images import KINDS, make_image
 from PIL import Image
 
 from clip_prep_cli.pixels.geometry import geometry
-from clip_prep_cli.pixels.resample import resample_crop, vertical_first
+from clip_prep_cli.pixels.resize import resample_crop, vertical_first
+from tests.support.images import KINDS, make_image
 
 SIDES = st.integers(1, 90)
 LONG_SIDES = st.integers(100, 700)

@@ -5,11 +5,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from images import KINDS, make_image
 from PIL import Image
 
 from clip_prep_cli.pixels import resize
 from clip_prep_cli.pixels.resize import resize_crop
+from tests.support.images import KINDS, make_image
 
 N_PX = 24
 EXTREMES = [

@@ -1,0 +1,72 @@
+"""`clip-prep compact`: many small shards and superseded rows into full shards."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_prep_cli.cli.options import JSON, QUIET, SET, all_of, option
+from clip_prep_cli.cli.output import show
+from clip_prep_cli.cli.progress import progress_of, stop_signal
+from clip_prep_cli.common.wording import duration, printable, shards, size_text
+
+if TYPE_CHECKING:
+    from clip_prep_cli.run.compact import Compaction
+
+_OPTIONS = (
+    SET,
+    option("-n", "--dry-run", is_flag=True, help="Only say what would be done."),
+    JSON,
+    QUIET,
+)
+
+
+@click.command
+@all_of(_OPTIONS)
+def compact(**options: Any) -> None:  # noqa: ANN401
+    """Rewrite the set in DIR into full shards without superseded rows.
+
+    The new shards have the bytes that a fresh run over the images would give. The old ones stay
+    until all new ones are committed, so there must be room for both.
+    """
+    from clip_prep_cli.run.compact import Observer, compact
+
+    stop = stop_signal()
+    with progress_of(quiet=options["quiet"], unit="rows") as progress:
+        observer = Observer(progress.count, stop.received)
+        done = compact(options["directory"], observer, dry_run=options["dry_run"])
+    if not options["quiet"] or not done.complete or options["as_json"]:
+        show(lambda: compaction_result(done), lambda: compaction(done), as_json=options["as_json"])
+    if not done.complete:
+        sys.exit(128 + stop.number)
+
+
+def compaction(done: "Compaction") -> str:
+    """The result of `compact` in a few lines."""
+    where = printable(str(done.directory))
+    before = f"{shards(done.shards_before)}, {size_text(done.bytes_before)}"
+    if done.shards_before == done.shards_after and not done.written:
+        return f"Nothing to do: {where} is compact ({before})."
+    after = f"{shards(done.shards_after)}, {size_text(done.bytes_after)}"
+    work = f"{done.written:,} of {done.rows:,} rows"
+    if done.dry_run:
+        return f"Would copy {work}: {where} would go from {before} to {after}."
+    if not done.complete:
+        return f"Stopped early; {where} is whole, and the same command goes on."
+    return f"Compacted {where} from {before} to {after}; copied {work}, {duration(done.seconds)}."
+
+
+def compaction_result(done: "Compaction") -> dict[str, Any]:
+    """The result of `compact` for `--json`."""
+    return {
+        "directory": str(done.directory),
+        "complete": done.complete,
+        "dry_run": done.dry_run,
+        "rows": done.rows,
+        "written": done.written,
+        "shards_before": done.shards_before,
+        "shards_after": done.shards_after,
+        "bytes_before": done.bytes_before,
+        "bytes_after": done.bytes_after,
+        "seconds": round(done.seconds, 3),
+    }

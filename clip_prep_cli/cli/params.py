@@ -1,0 +1,123 @@
+"""Click types that turn texts into valid values."""
+
+import sys
+from difflib import get_close_matches
+from math import isnan
+from typing import Any, NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+from clip_prep_cli.pixels.models import ALL_MODELS, MODELS
+from clip_prep_cli.storage.location import location_of
+from clip_prep_cli.storage.remote_path import RemotePath
+from clip_prep_cli.storage.urls import is_url
+
+
+class ModelName(click.ParamType[str]):
+    """One of OpenAI's names, or `all` unless it must be one model."""
+
+    name = "model"
+
+    def __init__(self, *, one: bool = False) -> None:
+        self._names = tuple(MODELS) if one else (*MODELS, ALL_MODELS)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as OpenAI writes it, whatever its case was."""
+        known = {name.lower(): name for name in self._names}
+        if exact := known.get(value.lower()):
+            return exact
+        near = get_close_matches(value.lower(), known, n=1, cutoff=0.5)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
+        return self.fail(f"{value!r} is not a model.{hint} See `clip-prep models`.", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin like `incomplete`."""
+        del ctx, param
+        return [CompletionItem(n) for n in self._names if n.lower().startswith(incomplete.lower())]
+
+
+class FailureLimit(NamedTuple):
+    """How many failed images still count as success: a number, or a share in percent."""
+
+    value: float
+    percent: bool = False
+
+    def exceeded(self, failed: int, listed: int) -> bool:
+        """Whether `failed` of `listed` images are too many."""
+        return failed > (self.value * listed / 100 if self.percent else self.value)
+
+
+class FailureLimitType(click.ParamType[FailureLimit]):
+    """`N` or `P%`."""
+
+    name = "N|P%"
+
+    def convert(
+        self,
+        value: str | FailureLimit,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> FailureLimit:
+        """The limit, if it is a whole number, or a percentage from 0 to 100."""
+        if isinstance(value, FailureLimit):
+            return value
+        number = value.removesuffix("%")
+        try:
+            limit = FailureLimit(float(number) if number != value else int(number), number != value)
+        except ValueError:
+            return self.fail(f"{value!r} is neither a number nor a percentage.", param, ctx)
+        if not 0 <= limit.value <= (100 if limit.percent else float("inf")):
+            return self.fail(f"{value!r} is out of range.", param, ctx)
+        return limit
+
+
+class Seconds(click.FloatRange):
+    """A time; `inf` is for ever."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click declares it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """The number, if it is one."""
+        seconds: float = super().convert(value, param, ctx)
+        if isnan(seconds):
+            return self.fail(f"{value!r} is no time.", param, ctx)
+        return seconds
+
+
+class SourceCountType(click.ParamType[int]):
+    """`N` or `all`."""
+
+    name = "N|all"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The number; of `all`, one that no set reaches."""
+        if str(value).lower() == "all":
+            return sys.maxsize
+        try:
+            count = int(value)
+        except ValueError:
+            count = -1
+        return count if count >= 0 else self.fail(f"{value!r} is no number of rows.", param, ctx)
+
+
+class SetPath(click.Path):
+    """A directory, or a URL."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click declares it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """The `Location`; what is said of directories is checked of those alone."""
+        if isinstance(value, str) and is_url(value):
+            value = location_of(value)
+        return value if isinstance(value, RemotePath) else super().convert(value, param, ctx)

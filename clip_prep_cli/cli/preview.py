@@ -1,0 +1,130 @@
+"""`clip-prep preview`: a contact sheet of what the model will see."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_prep_cli.cli.options import JSON, SET, all_of, option
+from clip_prep_cli.cli.output import show
+from clip_prep_cli.cli.params import ModelName
+from clip_prep_cli.common.wording import printable, size_text
+from clip_prep_cli.errors import UsageError
+from clip_prep_cli.pixels.models import MODELS
+
+if TYPE_CHECKING:
+    from clip_prep_cli.inspection.preview import Preview, Request
+
+_OPTIONS = (
+    SET,
+    # Not from the environment: CLIP_PREP_OUT and CLIP_PREP_MODEL are those of `convert`.
+    click.option(
+        *("-o", "--out"),
+        type=click.Path(path_type=Path),
+        metavar="FILE.png",
+        help="Where the sheet goes.",
+    ),
+    option(
+        "--count",
+        type=click.IntRange(1, 400),
+        default=36,
+        metavar="N",
+        help="How many images, chosen at random; at most 400.  [default: 36]",
+    ),
+    option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Another seed chooses others.  [default: 0]",
+    ),
+    option(
+        "--resolution",
+        type=click.IntRange(1),
+        metavar="NPX",
+        help="Rows of this resolution.  [default: the set's first]",
+    ),
+    click.option(
+        *("-m", "--model"),
+        type=ModelName(one=True),
+        metavar="NAME",
+        help="Rows of the resolution of this model.",
+    ),
+    option("--failures", is_flag=True, help="Show what could not be converted, and why."),
+    option("--crop", is_flag=True, help="Show the sources; what the crop cuts away is dimmed."),
+    option(
+        "--columns",
+        type=click.IntRange(1, 400),
+        metavar="N",
+        help="Images to a row.  [default: as many as there are rows]",
+    ),
+    JSON,
+)
+
+
+@click.command
+@all_of(_OPTIONS)
+def preview(**options: Any) -> None:  # noqa: ANN401
+    """Draw some of the images in DIR as the model will see them.
+
+    The sheet shows stored rows, turned back into pixels; with --crop their sources, if they are
+    still there.
+    """
+    from clip_prep_cli.inspection.preview import preview
+
+    done = preview(_request(options))
+    show(lambda: drawing_result(done), lambda: drawing(done), as_json=options["as_json"])
+
+
+def _request(options: dict[str, Any]) -> "Request":
+    """The sheet that the options of `clip-prep preview` describe.
+
+    Raises:
+        UsageError: they contradict each other, or do not say where it goes.
+    """
+    from clip_prep_cli.inspection.preview import Request
+
+    out, model, n_px = options["out"], options["model"], options["resolution"]
+    if out is None:
+        raise UsageError("A sheet is an image file.", "Say where it goes: `-o sheet.png`.")
+    if model and n_px not in (None, MODELS[model]):
+        raise UsageError(f"{model} has {MODELS[model]}px, not {n_px}px.", "Leave one out.")
+    return Request(
+        directory=options["directory"],
+        out=out,
+        count=options["count"],
+        seed=options["seed"],
+        columns=options["columns"],
+        n_px=MODELS[model] if model else n_px,
+        model=model,
+        failures=options["failures"],
+        crop=options["crop"],
+    )
+
+
+def drawing(done: "Preview") -> str:
+    """The result of `preview` in a line."""
+    what = "failures" if done.request.failures else "images"
+    return (
+        f"Wrote {printable(str(done.request.out))}: {len(done.shown):,} of {done.total:,} {what}, "
+        f"{done.columns} to a row, in the order of the set; {done.width:,} x {done.height:,} "
+        f"pixels, {size_text(done.bytes)}."
+    )
+
+
+def drawing_result(done: "Preview") -> dict[str, Any]:
+    """The result of `preview` for `--json`."""
+    return {
+        "out": str(done.request.out),
+        "directory": str(done.request.directory),
+        "n_px": done.layout.n_px,
+        "failures": done.request.failures,
+        "crop": done.request.crop,
+        "seed": done.request.seed,
+        "total": done.total,
+        "columns": done.columns,
+        "width": done.width,
+        "height": done.height,
+        "bytes": done.bytes,
+        "cells": [shown._asdict() for shown in done.shown],
+    }

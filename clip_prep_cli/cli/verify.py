@@ -1,0 +1,169 @@
+"""`clip-prep verify`: whether a set is as it was written."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_prep_cli.cli.errors import EXIT_DIFFERENCE
+from clip_prep_cli.cli.options import JSON, QUIET, SET, WORKERS, all_of, option
+from clip_prep_cli.cli.output import show
+from clip_prep_cli.cli.params import SourceCountType
+from clip_prep_cli.cli.progress import progress_of
+from clip_prep_cli.common.wording import duration, images, printable, shards, size_text
+from clip_prep_cli.run.compact import Compaction
+
+if TYPE_CHECKING:
+    from clip_prep_cli.inspection.faults import Fault
+    from clip_prep_cli.inspection.recheck import SourceCheck
+    from clip_prep_cli.inspection.verify import Verification
+
+_OPTIONS = (
+    SET,
+    option(
+        "--sources",
+        type=SourceCountType(),
+        default="0",
+        metavar="N|all",
+        help="Make so many rows anew from their source files, by Pillow alone, and compare.",
+    ),
+    WORKERS,
+    JSON,
+    QUIET,
+)
+
+_SHOWN = 20
+_REMEDY = (
+    "Restore what is damaged from a copy, or start anew with `clip-prep convert --overwrite`; "
+    "move away what does not belong."
+)
+
+
+@click.command
+@all_of(_OPTIONS)
+def verify(**options: Any) -> None:  # noqa: ANN401
+    """Check that the set in DIR is as it was written.
+
+    Every file, header, row and index is compared with the checksums in the manifest. Exit status 4
+    if anything differs; a source that has changed since it was converted is told, but is no fault.
+    """
+    from clip_prep_cli.common.cpus import usable_cpus
+    from clip_prep_cli.inspection.verify import verify
+
+    workers = options["workers"] or usable_cpus()
+    with progress_of(quiet=options["quiet"], unit="rows") as progress:
+        found = verify(options["directory"], options["sources"], workers, progress.count)
+    if found.faults or not options["quiet"] or options["as_json"]:
+        show(
+            lambda: verification_result(found),
+            lambda: verification(found),
+            as_json=options["as_json"],
+        )
+    if found.faults:
+        sys.exit(EXIT_DIFFERENCE)
+
+
+def verification(found: "Verification") -> str:
+    """The result of `verify` in a few lines, and each fault on a line."""
+    checked = (
+        f"{shards(found.shards)}, {found.rows:,} rows, {size_text(found.bytes)}, "
+        f"{duration(found.seconds)}"
+    )
+    lines = []
+    if found.faults and all(fault.left_over for fault in found.faults):
+        lines += [
+            f"Whole, but a run on {printable(str(found.directory))} was cut short ({checked}):",
+            f"  {len(found.faults):,} files are left of it: {printable(found.faults[0].file)}, ...",
+            "Run the same command again, which goes on where that one stopped.",
+        ]
+    elif found.faults:
+        lines += [f"Not as it was written: {printable(str(found.directory))} ({checked})."]
+        lines += [f"  {_fault(fault)}" for fault in found.faults]
+        lines += [_REMEDY]
+    else:
+        lines += [f"As it was written: {printable(str(found.directory))} ({checked})."]
+    if found.sources:
+        lines += _sources(found.sources)
+    if found.complete is False and not found.faults:
+        lines += ["The last run on the set did not get through; run the same command again."]
+    return "\n".join(lines)
+
+
+def verification_result(found: "Verification") -> dict[str, Any]:
+    """The result of `verify` for `--json`."""
+    check = found.sources
+    return {
+        "directory": str(found.directory),
+        "ok": not found.faults,
+        "complete": found.complete,
+        "shards": found.shards,
+        "rows": found.rows,
+        "bytes": found.bytes,
+        "seconds": round(found.seconds, 3),
+        "faults": [fault._asdict() for fault in found.faults],
+        "sources": check
+        and {
+            "checked": check.checked,
+            "equal": check.equal,
+            "changed": check.changed,
+            "gone": check.gone,
+            "unmade": check.unmade,
+        },
+    }
+
+
+def compaction(done: Compaction) -> str:
+    """The result of `compact` in a few lines."""
+    where = printable(str(done.directory))
+    before = f"{shards(done.shards_before)}, {size_text(done.bytes_before)}"
+    if done.shards_before == done.shards_after and not done.written:
+        return f"Nothing to do: {where} is compact ({before})."
+    after = f"{shards(done.shards_after)}, {size_text(done.bytes_after)}"
+    work = f"{done.written:,} of {done.rows:,} rows"
+    if done.dry_run:
+        return f"Would copy {work}: {where} would go from {before} to {after}."
+    if not done.complete:
+        return f"Stopped early; {where} is whole, and the same command goes on."
+    return f"Compacted {where} from {before} to {after}; copied {work}, {duration(done.seconds)}."
+
+
+def compaction_result(done: Compaction) -> dict[str, Any]:
+    """The result of `compact` for `--json`."""
+    return {
+        "directory": str(done.directory),
+        "complete": done.complete,
+        "dry_run": done.dry_run,
+        "rows": done.rows,
+        "written": done.written,
+        "shards_before": done.shards_before,
+        "shards_after": done.shards_after,
+        "bytes_before": done.bytes_before,
+        "bytes_after": done.bytes_after,
+        "seconds": round(done.seconds, 3),
+    }
+
+
+def _fault(fault: "Fault") -> str:
+    where = printable(fault.file)
+    if fault.row is not None:
+        where += f" row {fault.row}"
+    if fault.path is not None:
+        where += f" ({printable(fault.path)})"
+    return f"{where}: {printable(fault.problem)}"
+
+
+def _sources(check: "SourceCheck") -> list[str]:
+    lines = [
+        f"Made anew from their sources by Pillow: {images(check.checked)}, {check.equal:,} equal."
+    ]
+    for what, paths in (
+        ("changed since, so nothing to compare with", check.changed),
+        ("gone, so nothing to compare with", check.gone),
+        ("given up: they took too long, or their worker died", check.unmade),
+    ):
+        if paths:
+            lines.append(f"Sources {what}: {len(paths):,}")
+            lines += [f"  {printable(path)}" for path in sorted(paths)[:_SHOWN]]
+            if len(paths) > _SHOWN:
+                lines.append(f"  ... and {len(paths) - _SHOWN:,} more")
+    return lines

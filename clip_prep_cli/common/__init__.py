@@ -1,0 +1,4 @@
+"""Helpers that know nothing of images or sets: threads, CPUs, wording, versions.
+
+Imports `errors` alone.
+"""

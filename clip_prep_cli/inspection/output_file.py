@@ -1,0 +1,38 @@
+"""Files about a set: where they may be, and writing them."""
+
+from pathlib import Path
+
+from clip_prep_cli.errors import CannotContinueError, UsageError
+from clip_prep_cli.storage.durable import write_atomically
+from clip_prep_cli.storage.location import Location
+
+
+def check_output(out: Path, directory: Location) -> None:
+    """Refuse a place for a file about the set in `directory` that would do harm.
+
+    Raises:
+        UsageError: `out` lies in the set, or is no regular file.
+    """
+    if out.is_dir():
+        raise UsageError(f"{out} is a directory.", "Name a file with -o.")
+    if out.exists() and not out.is_file():  # a device would be replaced by a file
+        raise UsageError(f"{out} is no regular file.", "Choose another place with -o.")
+    if isinstance(directory, Path) and out.resolve().is_relative_to(directory.resolve()):
+        raise UsageError(
+            f"{out} lies inside the set, where `clip-prep verify` takes it for damage.",
+            "Choose another place with -o.",
+        )
+
+
+def write_output(out: Path, content: bytes) -> None:
+    """Write a file about a set, whole or not at all.
+
+    Raises:
+        CannotContinueError: it cannot be written.
+    """
+    try:
+        write_atomically(out, content)
+    except OSError as error:
+        raise CannotContinueError(
+            f"Cannot write {out}: {error.strerror}.", "Mend that, or name another place with -o."
+        ) from error

@@ -1,0 +1,223 @@
+"""A contact sheet of a set: what the model will see, what the crop cuts away, or what failed."""
+
+import math
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from clip_prep_cli.errors import CannotContinueError, UsageError
+from clip_prep_cli.inspection.output_file import check_output, write_output
+from clip_prep_cli.inspection.sheet import Box, Cell, draw_sheet
+from clip_prep_cli.inspection.thumbnails import MOST_BYTES, Originals, libraries_silenced
+from clip_prep_cli.pixels.models import models_at
+from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
+from clip_prep_cli.samples.records import Record
+from clip_prep_cli.sets.layout import Layout
+from clip_prep_cli.sets.settings import SetSettings
+from clip_prep_cli.sets.stored import StoredSet
+from clip_prep_cli.sources.finder import find
+from clip_prep_cli.storage.location import Location, absolute
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which sheet is wanted."""
+
+    directory: Location
+    out: Path
+    count: int
+    seed: int
+    columns: int | None = None
+    n_px: int | None = None
+    """None: the set's first resolution."""
+    model: str | None = None
+    """The one that `n_px` is of, if it was asked for by name."""
+    failures: bool = False
+    crop: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            UsageError: with the reason.
+        """
+        if self.failures and self.crop:
+            raise UsageError("--crop is about images that did not fail.", "Leave one out.")
+        check_output(self.out, self.directory)
+        if self.out.suffix.lower() != ".png":
+            raise UsageError(
+                f"{self.out} does not end in .png, and a sheet is a PNG file.",
+                f"Say `-o {self.out.with_suffix('.png')}`.",
+            )
+
+
+class Shown(NamedTuple):
+    """What a cell of a sheet is of."""
+
+    path: str
+    """Of the source, absolute."""
+    shard: int | None
+    row: int | None
+    """None: it failed."""
+    note: str
+    """What the caption says below the path."""
+    box: Box
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A sheet that was written."""
+
+    request: Request
+    layout: Layout
+    total: int
+    """Of how many images, or failures, those on the sheet were chosen."""
+    columns: int
+    width: int
+    height: int
+    bytes: int
+    shown: tuple[Shown, ...]
+
+
+class _Subject(NamedTuple):
+    """An image or a failure on its way to the sheet."""
+
+    cell: Cell
+    path: str
+    shard: int | None = None
+    row: int | None = None
+
+
+def preview(request: Request) -> Preview:
+    """Draw the sheet that is wanted and write it.
+
+    Raises:
+        UsageError: the set has no such resolution.
+        CannotContinueError: there is no set or nothing to show, or the sheet cannot be written.
+        DamagedError: something that the sheet needs is not as it was written.
+        OSError: it cannot be read.
+    """
+    stored = StoredSet(request.directory)
+    layout = _layout(stored.manifest.settings, request)
+    originals = Originals(layout.n_px, upright=stored.manifest.settings.exif == "apply")
+    total = sum(1 for _ in stored.failures()) if request.failures else len(stored)
+    numbers = _choose(request, total)
+    with libraries_silenced():
+        if request.failures:
+            chosen = list(_failures(stored, set(numbers), originals))
+        else:
+            chosen = list(_images(stored, layout, numbers, originals if request.crop else None))
+    if not chosen:
+        raise _nothing(request)
+    columns = min(request.columns or math.ceil(math.sqrt(len(chosen))), len(chosen))
+    heading = _heading(request, layout, len(chosen), total)
+    sheet = draw_sheet(heading, [each.cell for each in chosen], layout.n_px, columns)
+    content = sheet.png()
+    write_output(request.out, content)
+    return Preview(
+        request,
+        layout,
+        total,
+        columns,
+        *sheet.image.size,
+        len(content),
+        tuple(
+            Shown(each.path, each.shard, each.row, each.cell.note, box)
+            for each, box in zip(chosen, sheet.boxes, strict=True)
+        ),
+    )
+
+
+def _layout(settings: SetSettings, request: Request) -> Layout:
+    layouts = {layout.n_px: layout for layout in settings.layouts}
+    wanted = request.n_px or settings.resolutions[0]
+    if wanted not in layouts:
+        there = ", ".join(f"--resolution {n_px}" for n_px in layouts)
+        raise UsageError(
+            f"The set in {request.directory} has nothing at {wanted}px.", f"There is: {there}."
+        )
+    return layouts[wanted]
+
+
+def _choose(request: Request, total: int) -> list[int]:
+    """The numbers of what is shown, ascending: the same ones for the same seed."""
+    order = random.Random(request.seed)  # noqa: S311 - not for secrets
+    return sorted(order.sample(range(total), min(request.count, total)))
+
+
+def _nothing(request: Request) -> CannotContinueError:
+    if request.failures:
+        return CannotContinueError(
+            f"No image of the set in {request.directory} has failed.",
+            "There is nothing to show; without --failures the sheet is of its images.",
+        )
+    return CannotContinueError(
+        f"The set in {request.directory} holds no images, so there is nothing to show.",
+        "With --failures the sheet is of what could not be converted.",
+    )
+
+
+def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[str, ...]:
+    models = request.model or ", ".join(models_at(layout.n_px))
+    what = "failures" if request.failures else "images"
+    chosen = f"{shown:,} of {total:,} {what}"
+    if shown < total:
+        chosen += f", chosen by seed {request.seed}"
+    if request.crop:
+        chosen += "; dimmed: what the crop cuts away"
+    directory = absolute(request.directory)
+    return directory.name or str(directory), f"{layout.folder} {layout.dtype}: {models}", chosen
+
+
+def _images(
+    stored: StoredSet, layout: Layout, numbers: Iterable[int], originals: Originals | None
+) -> Iterator[_Subject]:
+    records = {number: stored.record(number) for number in numbers}
+    pictures = _cut(stored, records, originals) if originals else {}
+    for number, record in records.items():
+        shard, row = stored.place(number)
+        picture = pictures.get(number)
+        note = f"stored row: {picture}" if isinstance(picture, str) else ""
+        if not isinstance(picture, Image.Image):
+            picture = _pixels(stored.rows.row(layout, shard, row, record), layout)
+        path = stored.source(record)
+        yield _Subject(Cell(picture, record.sample.path, note), path, shard, row)
+
+
+def _cut(
+    stored: StoredSet, records: Mapping[int, Record], originals: Originals
+) -> dict[int, Image.Image | str]:
+    wanted = ((number, record.sample) for number, record in records.items())
+    return {
+        found.key: originals.cut(found.source, records[found.key])
+        for some in find(stored.manifest.roots, wanted, MOST_BYTES)
+        for found in some.found
+    }
+
+
+def _pixels(row: bytes, layout: Layout) -> Image.Image:
+    """What the model sees in a stored row."""
+    values = np.frombuffer(row, ITEM_DTYPE[layout.dtype])
+    return Image.fromarray(denormalize(values.reshape(3, layout.n_px, layout.n_px), layout.dtype))
+
+
+def _failures(
+    stored: StoredSet, numbers: Collection[int], originals: Originals
+) -> Iterator[_Subject]:
+    chosen = [each for number, each in enumerate(stored.failures()) if number in numbers]
+    pictures = {
+        found.key: originals.damaged(found)
+        for some in find(
+            stored.manifest.roots, ((each, each.sample) for each in chosen), MOST_BYTES
+        )
+        for found in some.found
+    }
+    for failure in chosen:
+        note = f"{failure.reason}: {failure.detail}"
+        cell = Cell(pictures[failure], failure.sample.path, note, failure.reason)
+        yield _Subject(cell, stored.source(failure))

@@ -1,1 +1,0 @@
-"""What is at URLs: inputs, and sets."""

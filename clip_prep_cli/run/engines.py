@@ -1,0 +1,78 @@
+"""Which engine a job is for."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clip_prep_cli.run.job import Job
+from clip_prep_cli.storage.location import absolute
+from clip_prep_cli.workers.batch import Recipe
+from clip_prep_cli.workers.engine import Engine
+from clip_prep_cli.workers.local import LocalEngine
+from clip_prep_cli.workers.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from clip_prep_cli.workers.cluster.task import Terms
+    from clip_prep_cli.workers.cluster.task_engine import Crew
+
+
+@contextmanager
+def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator[Engine]:
+    """What makes the shards of a job, whose output is locked; `say` hears why nothing happens.
+
+    `scratch` is where tensor files are made on this machine.
+
+    Raises:
+        CannotContinueError: the workers that it is to use cannot be reached, or would make other
+            rows.
+    """
+    recipe = Recipe(
+        job.settings.resolutions,
+        job.settings.dtype,
+        job.settings.exif,
+        job.max_pixels,
+        job.resize,
+        patience=job.retry_for,
+    )
+    if job.executor == "local":
+        with WorkerPool(job.workers, recipe, job.timeout) as pool:
+            yield LocalEngine(pool, scratch, job.settings.layouts)
+        return
+    # Imported here: a run on this machine alone has no use for it.
+    from clip_prep_cli.workers.cluster.output_check import clear_up, mark_of
+    from clip_prep_cli.workers.cluster.task import Terms
+    from clip_prep_cli.workers.cluster.task_engine import TaskEngine
+    from clip_prep_cli.workers.cluster.version_check import own_versions
+
+    terms = Terms(
+        out=absolute(job.out),
+        mark=mark_of(job.out),
+        staging=job.staging,
+        layouts=job.settings.layouts,
+        recipe=recipe,
+        timeout=job.timeout,
+        processes=1 if job.executor == "dask" and job.scheduler is None else job.workers,
+        versions=own_versions(job.resize),
+    )
+    with _crew(job, terms) as crew:
+        try:
+            yield TaskEngine(crew, terms, say)
+        finally:
+            clear_up(job.out)
+
+
+@contextmanager
+def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
+    from clip_prep_cli.workers.cluster.dask_crew import dask_crew
+    from clip_prep_cli.workers.cluster.pool_cache import end_idle_pools
+    from clip_prep_cli.workers.cluster.task_engine import ExecutorCrew
+
+    if isinstance(job.executor, Executor):
+        yield ExecutorCrew(job.executor, job.slots)
+        end_idle_pools()  # of an executor that is threads of this process
+    else:
+        with dask_crew(job.scheduler, job.workers) as crew:
+            crew.check(terms)
+            yield crew

@@ -1,0 +1,4 @@
+"""The nouns that all folders share: samples, records, failures, roots, parts of files.
+
+Imports `errors` and `common`.
+"""

@@ -1,0 +1,198 @@
+"""What a set holds, in memory: its shards, the live row of each image, the failures."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from clip_prep_cli.common.threads import in_order
+from clip_prep_cli.samples.records import Failure, Record, Sample, sample_of
+from clip_prep_cli.samples.roots import Identity, Roots
+from clip_prep_cli.sets.layout import FileSum, file_sum
+from clip_prep_cli.sets.live_rows import Place, Places
+from clip_prep_cli.sets.manifest import (
+    FAILURES,
+    MANIFEST,
+    Counts,
+    Manifest,
+    ShardEntry,
+    index_file,
+    read_index,
+    reading,
+)
+from clip_prep_cli.sets.names import own_files
+from clip_prep_cli.sets.settings import SetSettings
+from clip_prep_cli.storage.location import Location, reads_at_once
+
+_INDEX = re.compile(r"index/shard-(\d{6,})\.jsonl")
+
+Known = Literal["new", "unchanged"] | Failure
+
+
+class Contents:
+    """The shards of a set, replayed in order: of an image's rows the newest is the live one."""
+
+    def __init__(self, roots: Iterable[str] = ()) -> None:
+        self.roots = Roots(roots)
+        self.shards: dict[int, ShardEntry] = {}
+        self.places = Places()
+        self.failures: dict[Identity, Failure] = {}
+        self.unplaced: list[Failure] = []
+        """What failed in the last run before it had a place in a shard."""
+        self.ignored = 0
+        """Files that the last run passed over."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next shard."""
+        return max(self.shards, default=-1) + 1
+
+    def knows(self, sample: Sample, xxh128: int | None = None) -> Known:
+        """Whether the sample is converted already, or new or changed; or how it failed before.
+
+        Its size and time decide; if its `xxh128` is given, its content instead of the time.
+        """
+        failure = self.failures.get((sample.root, sample.path))
+        if failure and (failure.sample.size, failure.sample.mtime_ns) == sample[2:4]:
+            return failure
+        place = self.places.get(sample.root, sample.path)
+        if place is None or place.size != sample.size:
+            return "new"
+        same = place.mtime_ns == sample.mtime_ns if xxh128 is None else place.xxh128 == xxh128
+        return "unchanged" if same else "new"
+
+    def add(self, entry: ShardEntry, rows: Iterable[tuple[Sample, int]]) -> None:
+        """Take in the next shard; `rows` are its samples, and the xxh128 of each or 0.
+
+        Raises:
+            ValueError: a row names a root that is not there.
+        """
+        self.shards[entry.number] = entry
+        roots = len(self.roots.paths)
+        for row, (sample, xxh128) in enumerate(rows):
+            if sample.root >= roots:
+                raise ValueError(f"row {row} names root {sample.root}, which there is not")
+            if row in entry.superseded:  # pruned, if by nothing newer
+                continue
+            place = Place(entry.number, row, sample.size, sample.mtime_ns, xxh128)
+            if old := self.places.put(sample.root, sample.path, place):
+                self.shards[old.shard].superseded.add(old.row)
+
+    def note(self, results: Iterable[Record | Failure]) -> bool:
+        """Keep the new failures, and drop those that were mended; whether that changed any."""
+        changed = False
+        for result in results:
+            identity = result.sample.root, result.sample.path
+            if isinstance(result, Failure):
+                self.failures[identity] = result
+                changed = True
+            elif self.failures.pop(identity, None):
+                changed = True
+        return changed
+
+    def prune(self, gone: Iterable[Identity]) -> None:
+        """Let images go: their rows are superseded by nothing, their failures forgotten."""
+        for identity in gone:
+            self.failures.pop(identity, None)
+            if self.places.get(*identity):
+                place = self.places.pop(*identity)
+                self.shards[place.shard].superseded.add(place.row)
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Let shards go that have no live row; their failures move to the last that stays."""
+        for number in numbers:
+            del self.shards[number]
+        last = max(self.shards)
+        for identity, failure in self.failures.items():
+            if failure.shard not in self.shards:
+                self.failures[identity] = failure._replace(shard=last)
+
+    def counts(self) -> Counts:
+        """Totals for the manifest."""
+        return Counts(
+            samples=len(self.places),
+            failures=len(self.failures) + len(self.unplaced),
+            superseded=sum(len(entry.superseded) for entry in self.shards.values()),
+            ignored=self.ignored,
+        )
+
+
+def load(directory: Location, manifest: Manifest, *, checksums: bool = False) -> Contents:
+    """The contents of the set in `directory`; with the xxh128 of its sources if asked for.
+
+    Raises:
+        DamagedError: it is not as it was written.
+        OSError: it cannot be read.
+    """
+    contents = Contents(manifest.roots)
+    contents.ignored = manifest.counts.ignored
+    listed = own_files(directory)
+    for entry in manifest.shards:
+        for name, file in entry.files.items():
+            with reading(directory / name):
+                if _size(directory, name, listed) != file.size:
+                    raise ValueError("its size is not that in the manifest")
+
+    def index_of(entry: ShardEntry) -> bytes:
+        return read_index(directory, entry)
+
+    indexes = in_order(index_of, manifest.shards, reads_at_once(directory))
+    for entry, index in zip(manifest.shards, indexes, strict=True):
+        with reading(directory / entry.index):
+            contents.add(entry, _rows(index, checksums=checksums))
+    last = max((entry.number for entry in manifest.shards), default=-1)
+    for number in _committed(listed):
+        # Committed after the manifest was written. One below is left of a shard that was dropped.
+        if number > last:
+            path = directory / index_file(number)
+            with reading(path):
+                content = path.read_bytes()
+                rows = _rows(content, checksums=checksums)
+                entry = _entry(directory, manifest.settings, number, len(rows), content)
+                contents.add(entry, rows)
+    with reading(directory / FAILURES):
+        _load_failures(directory / FAILURES, contents, manifest)
+    return contents
+
+
+def _size(directory: Location, name: str, listed: Mapping[str, int]) -> int:
+    """The size of a file; a store is not asked for each of them, since it has listed them."""
+    if isinstance(directory, Path):
+        return (directory / name).stat().st_size
+    if name not in listed:
+        raise FileNotFoundError
+    return listed[name]
+
+
+def _committed(names: Iterable[str]) -> list[int]:
+    """The shards whose indexes are among these files, in order."""
+    return sorted(int(match[1]) for match in map(_INDEX.fullmatch, names) if match)
+
+
+def _rows(index: bytes, *, checksums: bool) -> list[tuple[Sample, int]]:
+    lines = json.loads(b"[" + b",".join(index.splitlines()) + b"]")
+    return [(sample_of(f), int(f["xxh128"], 16) if checksums else 0) for f in lines]
+
+
+def _entry(
+    directory: Location, settings: SetSettings, number: int, rows: int, index: bytes
+) -> ShardEntry:
+    """What the manifest would say of a shard that it does not name yet."""
+    files = {}
+    for layout in settings.layouts:
+        name = layout.file(number)
+        files[name] = file_sum(directory / name, rows * layout.row_bytes)
+    files[index_file(number)] = FileSum.of(index)
+    return ShardEntry(number, rows, files)
+
+
+def _load_failures(path: Location, contents: Contents, manifest: Manifest) -> None:
+    content = path.read_bytes() if path.exists() else b""
+    if manifest.failures and manifest.failures != FileSum.of(content):
+        raise ValueError(f"its checksum is not that in {MANIFEST}")
+    for failure in map(Failure.from_json, content.decode().splitlines()):
+        if failure.shard is None:
+            contents.unplaced.append(failure)
+        elif failure.shard in contents.shards:  # else it was never committed
+            contents.failures[failure.sample.root, failure.sample.path] = failure

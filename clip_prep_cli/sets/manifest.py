@@ -1,0 +1,270 @@
+"""`manifest.json`: the whole set, its settings, its provenance, and checksums of the rest."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+import xxhash
+
+from clip_prep_cli.errors import CannotContinueError, DamagedError
+from clip_prep_cli.sets.layout import FileSum, shard_name
+from clip_prep_cli.sets.settings import SetSettings
+from clip_prep_cli.storage.location import Location, replace_file
+
+FORMAT_VERSION = 1
+"""Of everything in an output directory; a reader refuses one that it does not know."""
+
+MANIFEST = "manifest.json"
+FAILURES = "failures.jsonl"
+
+
+@dataclass
+class ShardEntry:
+    """A committed shard: its rows, and each file's size and checksum (see `FileSum`)."""
+
+    number: int
+    samples: int
+    files: dict[str, FileSum]
+    superseded: set[int] = field(default_factory=set)
+    """Rows that do not count any more: there is a newer one, or the image was pruned."""
+
+    @property
+    def index(self) -> str:
+        """The shard's index, below the set's directory."""
+        return index_file(self.number)
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in the manifest's `shards`."""
+        return {
+            "name": shard_name(self.number),
+            "samples": self.samples,
+            "superseded_rows": sorted(self.superseded),
+            "files": {name: file.size for name, file in self.files.items()},
+            "checksums": {name: file.xxh128 for name, file in self.files.items()},
+        }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """The shard of an entry that `to_json` made."""
+        sizes, sums = entry["files"], entry["checksums"]
+        return cls(
+            _number(entry["name"]),
+            entry["samples"],
+            {name: FileSum(sizes[name], sums[name]) for name in sizes},
+            set(entry["superseded_rows"]),
+        )
+
+
+class Era(NamedTuple):
+    """From which shard on, and since when, a set was made with what."""
+
+    from_shard: int
+    since: str
+    action: str
+    """`convert`, or `compact`: rows that were only copied, whatever had made them."""
+    generator: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in the manifest's `history`."""
+        return {**self._asdict(), "from_shard": shard_name(self.from_shard)}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """The era of an entry that `to_json` made."""
+        return cls(**{**entry, "from_shard": _number(entry["from_shard"])})
+
+
+class Counts(NamedTuple):
+    """Totals of a set. `ignored`: files that the last run passed over."""
+
+    samples: int = 0
+    failures: int = 0
+    superseded: int = 0
+    ignored: int = 0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`."""
+
+    settings: SetSettings
+    created: str
+    updated: str
+    complete: bool
+    generator: Mapping[str, str]
+    history: Sequence[Era]
+    roots: tuple[str, ...]
+    counts: Counts
+    shards: Sequence[ShardEntry]
+    retry_from: int | None
+    """The first shard of a --retry-failed that is under way, so that it can be gone on with."""
+    failures: FileSum | None
+    """Of `failures.jsonl`; None while a run may be changing it, or after it was killed."""
+
+    def to_bytes(self) -> bytes:
+        """The file. Its last member is a checksum of the bytes before the comma before it."""
+        content = {
+            "format_version": FORMAT_VERSION,
+            "complete": self.complete,
+            "created": self.created,
+            "updated": self.updated,
+            "generator": dict(self.generator),
+            "history": [era.to_json() for era in self.history],
+            **self.settings.to_json(),
+            "settings_digest": self.settings.digest(),
+            "roots": list(self.roots),
+            "counts": self.counts._asdict(),
+            "retry_from": None if self.retry_from is None else shard_name(self.retry_from),
+            "failures": _file_json(self.failures) if self.failures else None,
+            "shards": [shard.to_json() for shard in self.shards],
+        }
+        body = json.dumps(content, indent=1).removesuffix("\n}").encode()
+        return body + _signature(body)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The manifest of a file that `to_bytes` made.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is not like that.
+        """
+        fields = json.loads(content)
+        settings = SetSettings.from_json(fields)
+        if fields["settings_digest"] != settings.digest():
+            raise ValueError("its settings_digest is not that of its settings")
+        return cls(
+            settings=settings,
+            created=fields["created"],
+            updated=fields["updated"],
+            complete=fields["complete"],
+            generator=fields["generator"],
+            history=tuple(map(Era.from_json, fields["history"])),
+            roots=tuple(fields["roots"]),
+            counts=Counts(**fields["counts"]),
+            shards=tuple(map(ShardEntry.from_json, fields["shards"])),
+            retry_from=_number(fields["retry_from"]) if fields["retry_from"] else None,
+            failures=_file_sum(fields["failures"]) if fields["failures"] else None,
+        )
+
+    def write(self, directory: Location) -> None:
+        """Replace the manifest in `directory`.
+
+        Raises:
+            OSError: it cannot be written; the old one stays.
+        """
+        replace_file(directory / MANIFEST, self.to_bytes())
+
+
+def _file_json(file: FileSum) -> dict[str, Any]:
+    return {"bytes": file.size, "xxh128": file.xxh128}
+
+
+def _file_sum(fields: Mapping[str, Any]) -> FileSum:
+    return FileSum(fields["bytes"], fields["xxh128"])
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[2])
+
+
+_MARK = b',\n "xxh128": "'
+
+
+def _signature(body: bytes) -> bytes:
+    return _MARK + xxhash.xxh3_128_hexdigest(body).encode() + b'"\n}\n'
+
+
+def read_manifest(directory: Location) -> Manifest | None:
+    """The manifest of the set in `directory`, or None if there is none.
+
+    Raises:
+        DamagedError: it is not as it was written.
+        CannotContinueError: it is of a format version that is not known.
+        OSError: it cannot be read.
+    """
+    path = directory / MANIFEST
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    with reading(path):
+        body, mark, rest = content.rpartition(_MARK)
+        if mark + rest != _signature(body):
+            raise ValueError("its checksum is not that of its content")
+        version = json.loads(content)["format_version"]
+    if version != FORMAT_VERSION:
+        raise CannotContinueError(
+            f"{directory} is a set of format version {version}; this clip-prep knows "
+            f"{FORMAT_VERSION}.",
+            "Use the clip-prep that made it, or another --out.",
+        )
+    with reading(path):
+        return Manifest.from_bytes(content)
+
+
+def manifest_of(directory: Location) -> Manifest:
+    """The manifest of the set in `directory`.
+
+    Raises:
+        CannotContinueError: there is none, or it is of a format version that is not known.
+        DamagedError: it is not as it was written.
+        OSError: it cannot be read.
+    """
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise CannotContinueError(
+            f"{directory} has no {MANIFEST}, so it is no set of clip-prep.", "Check the path."
+        )
+    return manifest
+
+
+@contextmanager
+def reading(path: Location) -> Iterator[None]:
+    """While a file of a set is read: whatever is wrong with it is damage.
+
+    Raises:
+        DamagedError: something was wrong.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _damage(f"{path} is missing.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise _damage(f"{path} is damaged, or not from clip-prep ({what}).") from error
+
+
+def _damage(problem: str) -> DamagedError:
+    return DamagedError(
+        problem,
+        "Restore it from a copy, or start the set anew with `clip-prep convert --overwrite`; "
+        "`clip-prep verify` tells what else is wrong.",
+    )
+
+
+def read_index(directory: Location, entry: ShardEntry) -> bytes:
+    """A shard's index, as it was written.
+
+    Raises:
+        DamagedError: it is not.
+        OSError: it cannot be read.
+    """
+    path = directory / entry.index
+    with reading(path):
+        content = path.read_bytes()
+        if FileSum.of(content) != entry.files[entry.index]:
+            raise ValueError("its checksum is not that in the manifest")
+    return content
+
+
+def index_file(number: int) -> str:
+    """The index of shard `number`, below the set's directory."""
+    return f"index/{shard_name(number)}.jsonl"
+
+
+def now() -> str:
+    """The time, as manifests have it: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

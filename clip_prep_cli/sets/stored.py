@@ -1,0 +1,143 @@
+"""The reading side of a set: its live images, their records and rows, wherever they are."""
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+
+from xxhash import xxh3_64_hexdigest, xxh3_128
+
+from clip_prep_cli.common.threads import in_order
+from clip_prep_cli.errors import DamagedError
+from clip_prep_cli.samples.records import Failure, Record
+from clip_prep_cli.samples.roots import joined
+from clip_prep_cli.sets.layout import Layout, rows_begin
+from clip_prep_cli.sets.manifest import (
+    FAILURES,
+    MANIFEST,
+    ShardEntry,
+    index_file,
+    manifest_of,
+    read_index,
+    reading,
+)
+from clip_prep_cli.storage.location import Location, open_read, reads_at_once
+
+
+class StoredSet:
+    """A set as its manifest has it at this moment; images are numbered in the order of rows."""
+
+    def __init__(self, directory: Location) -> None:
+        """Read the manifest; nothing else yet.
+
+        Raises:
+            CannotContinueError: there is no set in `directory`.
+            DamagedError: its manifest is not as it was written.
+            OSError: it cannot be read.
+        """
+        self.directory = directory
+        self.manifest = manifest_of(directory)
+        self.rows = StoredRows(directory)
+        self._shards, self._rows = array("Q"), array("Q")
+        for entry in self.manifest.shards:
+            live = [row for row in range(entry.samples) if row not in entry.superseded]
+            self._rows.extend(live)
+            self._shards.extend([entry.number] * len(live))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The shard and the row of image `number`, from 0 on."""
+        return self._shards[number], self._rows[number]
+
+    def record(self, number: int) -> Record:
+        """What is known of image `number`; errors as those of `StoredRows.record`."""
+        return self.rows.record(*self.place(number))
+
+    def records(self) -> Iterator[Record]:
+        """What is known of every image, in the order of their numbers; one index at a time.
+
+        Raises:
+            DamagedError: an index is not as it was written.
+            OSError: it cannot be read.
+        """
+
+        def index_of(entry: ShardEntry) -> bytes:
+            return read_index(self.directory, entry)
+
+        shards = self.manifest.shards
+        indexes = in_order(index_of, shards, reads_at_once(self.directory))
+        for entry, index in zip(shards, indexes, strict=True):
+            with reading(self.directory / entry.index):
+                for row, line in enumerate(index.splitlines()):
+                    if row not in entry.superseded:
+                        yield Record.from_json(line)
+
+    def source(self, record: Record | Failure) -> str:
+        """The absolute path of an image's file, as it was when it was converted."""
+        return joined(self.manifest.roots[record.sample.root], record.sample.path)
+
+    def failures(self) -> Iterator[Failure]:
+        """What could not be converted.
+
+        Raises:
+            DamagedError: the list is not as it was written.
+            OSError: it cannot be read.
+        """
+        path = self.directory / FAILURES
+        if self.manifest.failures is None and not path.exists():
+            return  # a run is at work, or was cut short, before anything had failed
+        with reading(path), open_read(path) as lines:
+            if expected := self.manifest.failures:
+                if hashlib.file_digest(lines, xxh3_128).hexdigest() != expected.xxh128:
+                    raise ValueError(f"its checksum is not that in {MANIFEST}")
+                lines.seek(0)
+            yield from map(Failure.from_json, lines)
+
+
+class StoredRows:
+    """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open."""
+
+    def __init__(self, directory: Location) -> None:
+        self._directory = directory
+        self._lines: dict[int, array[int]] = {}
+        self._begins: dict[Location, int] = {}
+
+    def record(self, shard: int, row: int) -> Record:
+        """The record of a row; the index's checksum is not looked at, see `StoredSet.records`.
+
+        Raises:
+            DamagedError: it is no record.
+            OSError: it cannot be read.
+        """
+        path = self._directory / index_file(shard)
+        with reading(path), open_read(path) as file:
+            if shard not in self._lines:
+                begins = array("Q", [0])
+                for line in file:
+                    begins.append(begins[-1] + len(line))
+                self._lines[shard] = begins
+            begins = self._lines[shard]
+            file.seek(begins[row])
+            return Record.from_json(file.read(begins[row + 1] - begins[row]))
+
+    def row(self, layout: Layout, shard: int, row: int, record: Record) -> bytes:
+        """The bytes of a row, which are those that `record` has the checksum of.
+
+        Raises:
+            DamagedError: they are not.
+            OSError: it cannot be read.
+        """
+        path = self._directory / layout.file(shard)
+        with reading(path):
+            if path not in self._begins:
+                self._begins[path] = rows_begin(path)
+            with open_read(path) as file:
+                file.seek(self._begins[path] + row * layout.row_bytes)
+                data = file.read(layout.row_bytes)
+        if xxh3_64_hexdigest(data) != record.rows[layout.folder]:
+            raise DamagedError(
+                f"{path}: row {row} ({record.sample.path}) does not match its checksum.",
+                "Restore the file from a copy, or start the set anew with --overwrite.",
+            )
+        return data

@@ -1,0 +1,154 @@
+"""Directories, and the archives in them, walked in sorted order, lazily."""
+
+import os
+from collections.abc import Callable, Container, Iterator
+from stat import S_ISREG
+from typing import NamedTuple, Self
+
+from clip_prep_cli.samples.records import Failure, Sample
+from clip_prep_cli.samples.roots import Roots
+from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
+from clip_prep_cli.sources.archives.archive import is_archive
+from clip_prep_cli.sources.selection import Sieve
+
+
+class Bounds(NamedTuple):
+    """Where a walk does not go: what is an input itself is not found again by the walk of another.
+
+    `output` is the identity of the output directory, if there is one.
+    """
+
+    directories: Container[str]
+    files: Container[str]
+    output: tuple[int, int] | None
+
+
+class Walk:
+    """The samples below directories of this machine."""
+
+    def __init__(
+        self, sieve: Sieve, roots: Roots, bounds: Bounds, should_stop: Callable[[], bool]
+    ) -> None:
+        self._sieve = sieve
+        self._roots = roots
+        self._bounds = bounds
+        self._should_stop = should_stop
+        self._archives = ArchiveWalk(sieve, should_stop)
+
+    def samples(self, top: str) -> Iterator[Sample | Failure]:
+        """Those in the directory `top` and below; what cannot be listed or read is a failure."""
+        ignored = self._sieve.ignored
+        if self._bounds.output and identity(top) == self._bounds.output:
+            ignored["output"] += 1
+            return
+        # A stack of half-read listings instead of recursion: depth costs no Python frames.
+        linked: set[tuple[int, int] | None] = set()
+        stack = [(identity(top), self._listing(_Folder(top, "", linked=False)))]
+        while stack:
+            item = next(stack[-1][1], None)
+            if item is None:
+                stack.pop()
+            elif isinstance(item, _Folder):
+                found = identity(item.path)
+                # A followed link that leads back to a directory above it would never end; folders
+                # that are full of links to each other would have as many paths as orders.
+                if found and found == self._bounds.output:
+                    ignored["output"] += 1
+                    continue
+                again = item.linked and found in linked
+                if again or any(found == above for above, _ in stack):
+                    ignored["repeated link"] += 1
+                    continue
+                if item.linked:
+                    linked.add(found)
+                stack.append((found, self._listing(item)))
+            else:
+                yield item
+
+    def _listing(self, folder: "_Folder") -> Iterator["Sample | Failure | _Folder"]:
+        """The samples and the subdirectories of one directory, sorted by the bytes of the name."""
+        root, below_root = self._roots.locate(folder.path)
+        # Joined here once: of a million paths that is most of the work.
+        path_to, below_to, root_to = (
+            os.path.join(each, "") for each in (folder.path, folder.below, below_root)
+        )
+        try:
+            with os.scandir(folder.path) as found:
+                entries = sorted(map(_packed, found))
+        except OSError as error:
+            sample = Sample(root, below_root or ".", 0, 0)
+            yield Failure(sample, "unreadable", f"cannot be listed: {error.strerror}", None)
+            return
+        for entry in map(_Entry.unpacked, entries):
+            if self._should_stop():
+                return
+            path, below = path_to + entry.name, below_to + entry.name
+            if entry.is_directory:
+                # A directory that is an input itself is walked as such.
+                if path not in self._bounds.directories and not self._sieve.passes_over(
+                    entry.name, below + "/", is_link=entry.is_link
+                ):
+                    yield _Folder(path, below, folder.linked or entry.is_link)
+            elif path not in self._bounds.files and takes_file(
+                self._sieve, entry.name, below, is_link=entry.is_link
+            ):
+                yield from self._sample(path, root, root_to + entry.name, below)
+
+    def _sample(
+        self, path: str, root: int, below_root: str, below: str
+    ) -> Iterator[Sample | Failure]:
+        try:
+            stat = os.stat(path)
+        except OSError as error:
+            sample = Sample(root, below_root, 0, 0)
+            yield Failure(sample, "unreadable", f"cannot be read: {error.strerror}", None)
+            return
+        sample = Sample(root, below_root, stat.st_size, stat.st_mtime_ns)
+        if not S_ISREG(stat.st_mode):
+            self._sieve.ignored["special file"] += 1
+        elif is_archive(path):
+            yield from self._archives.samples(sample, path, below)
+        else:
+            yield sample
+
+
+class _Folder(NamedTuple):
+    """A directory to walk, its path below the input, and whether a link led there."""
+
+    path: str
+    below: str
+    linked: bool
+
+
+class _Entry(NamedTuple):
+    """A name in a directory; whether it is a directory is told of what a link leads to."""
+
+    name: str
+    is_directory: bool
+    is_link: bool
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        return cls(os.fsdecode(packed[:-3]), packed[-2:-1] == b"d", packed[-1:] == b"l")
+
+
+def _packed(entry: os.DirEntry[str]) -> bytes:
+    """An entry in a fifth of an `os.DirEntry`, that sorts by its name: a folder may hold millions.
+
+    No name holds the zero byte that ends it here.
+    """
+    try:
+        directory = entry.is_dir()
+    except OSError:  # a symbolic link that cannot be resolved is not one
+        directory = False
+    kinds = (b"d" if directory else b"-") + (b"l" if entry.is_symlink() else b"-")
+    return os.fsencode(entry.name) + b"\0" + kinds
+
+
+def identity(directory: str) -> tuple[int, int] | None:
+    """What is the same for all paths that lead to a directory; None if it cannot be known."""
+    try:
+        stat = os.stat(directory)
+    except OSError:  # listing it will say so
+        return None
+    return stat.st_dev, stat.st_ino

@@ -1,0 +1,4 @@
+"""Files here and in object stores: durable writes, locks, retries.
+
+Imports `pixels`, `samples`, `common` and `errors`.
+"""

@@ -1,0 +1,35 @@
+"""Who writes to a set: what the lock file says of it, wherever that is."""
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clip_prep_cli.errors import BusyError
+from clip_prep_cli.storage.remote_path import RemotePath
+
+LOCK_NAME = ".clip-prep.lock"
+"""The lock file of a set; there only while a run holds it, or after it was killed."""
+
+
+def this_process() -> dict[str, str | int]:
+    """What a lock file says of this process."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def busy(directory: Path | RemotePath, holder: bytes, more: str = "") -> BusyError:
+    """That another process, which has written `holder`, is writing to a set."""
+    try:
+        fields = json.loads(holder)
+        who = f"process {fields['pid']} on {fields['host']}, since {fields['since']}"
+    except (ValueError, TypeError, KeyError):  # caught between taking the lock and signing it
+        who = "just started"
+    return BusyError(
+        f"Another run is writing to {directory}: {who}.",
+        f"Wait until it has ended, or take another --out.{more}",
+    )

@@ -1,0 +1,58 @@
+"""Whether a worker on another machine sees the same files as the run that it works for."""
+
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.sets.names import own_files
+from clip_prep_cli.storage.holder import LOCK_NAME
+from clip_prep_cli.storage.location import Location, remove_files
+
+_PATIENCE = 3.0
+_LOOK_SECONDS = 0.2
+_PARTIAL_TENSORS = re.compile(r"\d+px/.*\.partial")
+
+
+def mark_of(directory: Location) -> bytes:
+    """What tells an output that a run holds from every other directory: its lock file."""
+    return (directory / LOCK_NAME).read_bytes()
+
+
+def check_output(directory: Location, mark: bytes, worker: str) -> None:
+    """Refuse to write to a directory of that name that is another one.
+
+    Raises:
+        CannotContinueError: `directory` does not hold `mark` as seen from here.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while not _holds(directory, mark):
+        if time.monotonic() > deadline:
+            raise CannotContinueError(
+                f"The worker {worker} does not see the output {directory} of this run: "
+                "there is another directory of that name there, or none.",
+                "All workers need the same file system at the same place as this process.",
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def clear_up(directory: Location) -> None:
+    """Remove what workers have left that were killed, or given up for dead.
+
+    One of those that lives can go on writing, to no effect: names are given by the run alone.
+    """
+    with suppress(OSError, ClipPrepError):  # the next run removes it
+        names = [name for name in own_files(directory) if _PARTIAL_TENSORS.fullmatch(name)]
+        remove_files([directory / name for name in names])
+
+
+def _holds(directory: Location, mark: bytes) -> bool:
+    """Look afresh: a client of NFS believes for a while what it has seen, unless it lists."""
+    try:
+        if isinstance(directory, Path):
+            os.listdir(directory)
+        return mark_of(directory) == mark
+    except OSError:
+        return False

@@ -1,0 +1,77 @@
+"""A job checks its settings before anything is done."""
+
+from pathlib import Path
+
+import pytest
+
+from clip_prep_cli.errors import UsageError
+from clip_prep_cli.run.job import Job
+from clip_prep_cli.sets.settings import SetSettings
+
+SETTINGS = SetSettings((224,))
+
+
+def job(inputs: list[Path], out: Path, settings: SetSettings = SETTINGS) -> Job:
+    """A job of one worker."""
+    return Job(tuple(map(str, inputs)), out, settings, 1)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """An input directory with a subdirectory, and a link to it beside it."""
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("in")
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("out", ["in", "in/out", "in/sub/a/b", "other/../in", "link/out", "link"])
+def test_the_output_is_not_inside_an_input(out: str, pictures: Path, tmp_path: Path) -> None:
+    """However it is spelled, an output that would be walked is refused."""
+    with pytest.raises(UsageError, match="lies inside the input"):
+        job([pictures], tmp_path / out)
+
+
+def test_an_input_by_a_link(pictures: Path, tmp_path: Path) -> None:
+    """An input that is a link to the directory of the output is refused too."""
+    with pytest.raises(UsageError, match="lies inside the input"):
+        job([tmp_path / "link"], pictures / "out")
+
+
+@pytest.mark.parametrize("out", ["out", "in2", "in/../out"])
+def test_outputs_beside_inputs(out: str, pictures: Path, tmp_path: Path) -> None:
+    """An output beside an input is fine, also if its name begins like the input's."""
+    assert job([pictures], tmp_path / out).out == tmp_path / out
+
+
+def test_the_output_of_a_file(pictures: Path) -> None:
+    """An output may lie beside an image that is named itself: nothing is walked."""
+    (pictures / "a.png").touch()
+    assert job([pictures / "a.png"], pictures / "out").out == pictures / "out"
+
+
+def test_an_output_that_is_a_file(pictures: Path, tmp_path: Path) -> None:
+    """A file is no output."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file"):
+        job([pictures], tmp_path / "file")
+
+
+def test_inputs_exist(pictures: Path, tmp_path: Path) -> None:
+    """Each input must exist; the first that does not is named."""
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for missing in ("none", "dangling"):
+        with pytest.raises(UsageError, match=f"{missing} does not exist"):
+            job([pictures, tmp_path / missing], tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", ["npy", "pt"])
+def test_dtypes(suffix: str, pictures: Path, tmp_path: Path) -> None:
+    """Each format takes the dtypes that it can hold."""
+    for dtype in ("float32", "float16", "uint8"):
+        job([pictures], tmp_path / "out", SetSettings((224,), dtype, suffix))
+    bfloat16 = SetSettings((224,), "bfloat16", suffix)
+    if suffix == "pt":
+        job([pictures], tmp_path / "out", bfloat16)
+    else:
+        with pytest.raises(UsageError, match="bfloat16"):
+            job([pictures], tmp_path / "out", bfloat16)

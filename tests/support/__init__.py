@@ -1,0 +1,1 @@
+"""Helpers of the tests: the real command, sources, disks, servers, and the oracle."""
