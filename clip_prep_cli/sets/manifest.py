@@ -104,6 +104,13 @@ class Manifest:
     failures: FileSum | None
     """Of `failures.jsonl`; None while a run may be changing it, or after it was killed."""
 
+    def eras(self) -> Iterator[tuple[Era, Mapping[str, str]]]:
+        """The history; each era with the versions that are not those of the era before it."""
+        before: Mapping[str, str] = {}
+        for era in self.history:
+            yield era, {name: v for name, v in era.generator.items() if before.get(name) != v}
+            before = era.generator
+
     def to_bytes(self) -> bytes:
         """The file. Its last member is a checksum of the bytes before the comma before it."""
         content = {

@@ -12,7 +12,7 @@ import clip_prep_cli
 from clip_prep_cli.errors import CannotContinueError, DamagedError, UsageError
 from clip_prep_cli.inspection.info import info
 from clip_prep_cli.inspection.preview import Request, preview
-from clip_prep_cli.inspection.report.write import write_report
+from clip_prep_cli.inspection.report.page import write_report
 from clip_prep_cli.inspection.verify import verify
 from clip_prep_cli.run.compact import Observer, compact
 from clip_prep_cli.run.convert import Report
