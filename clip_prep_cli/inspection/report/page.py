@@ -30,9 +30,9 @@ _REASONS: Mapping[Reason, str] = {
     "truncated": "The end of the file is missing",
     "corrupt": "Damaged",
     "too_large": "More pixels than --max-pixels",
-    "unsupported": "A format or variant that is not decoded",
+    "unsupported": "An unsupported format or variant",
     "timeout": "Not decoded within --timeout",
-    "worker_died": "Decoding it ended the process",
+    "worker_died": "Decoding it crashed the worker",
 }
 
 
@@ -110,8 +110,8 @@ def _charts(sources: Sources) -> Iterable[Chart]:
     yield _chart(
         "Size", sources.megapixels, megapixels_chart, _megapixels, f"{span}, most often {{}}."
     )
-    yield _chart("Shape", sources.aspect, aspect_chart, _ratio, "Width to height most often {}.")
-    lost = f"On average {_percent(sources.mean_lost)} of a picture, most often {{}}"
+    yield _chart("Shape", sources.aspect, aspect_chart, _ratio, "Width to height, most often {}.")
+    lost = f"On average {_percent(sources.mean_lost)} of an image, most often {{}}"
     whole = f"{images(sources.uncropped) if sources.uncropped else 'none'} kept whole."
     yield _chart("Lost to the crop", sources.lost, lost_chart, _share, f"{lost}; {whole}")
 
@@ -159,7 +159,7 @@ def _eras(history: Sequence[Era]) -> Iterable[EraText]:
     before: Mapping[str, str] = {}
     for era in history:
         new = {name: v for name, v in era.generator.items() if before.get(name) != v}
-        what = f"{era.action}, from {shard_name(era.from_shard)} on"
+        what = f"{era.action}, starting with {shard_name(era.from_shard)}"
         versions = ", ".join(f"{name} {version}" for name, version in new.items())
         yield EraText(era.since, what, versions)
         before = era.generator

@@ -12,7 +12,7 @@ from clip_prep_cli.sources.archives.zip_headers import DEFLATED, SIZES_BEHIND, F
 
 _AT_ONCE = 1 << 16
 _BEHIND_SIGNATURE = b"PK\x07\x08"
-_CUT_OFF = "the archive ends too early"
+_CUT_OFF = "the archive is truncated"
 
 
 def members_from_the_front(archive: Anywhere, progress: Progress) -> Iterator[Member]:
@@ -42,7 +42,7 @@ def members_from_the_front(archive: Anywhere, progress: Progress) -> Iterator[Me
 def _measured(archive: Anywhere, fields: Fields, begin: int) -> tuple[Fields, int]:
     """The fields with what stands behind the member's bytes, and where that ends."""
     if fields.method != DEFLATED:
-        raise ImageError("corrupt", "only the archive's directory knew how long a member is")
+        raise ImageError("corrupt", "only the archive's directory had the length of a member")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     at, size = begin, 0
     while not inflater.eof:
@@ -53,7 +53,7 @@ def _measured(archive: Anywhere, fields: Fields, begin: int) -> tuple[Fields, in
         try:
             size += len(inflater.decompress(packed))
         except zlib.error as error:
-            raise ImageError("corrupt", f"compressed bytes are damaged ({error})") from error
+            raise ImageError("corrupt", f"the compressed data is damaged ({error})") from error
     at -= len(inflater.unused_data)
     packed_size = at - begin
     behind = archive.read_at(at, 24)

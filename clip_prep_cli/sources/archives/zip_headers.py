@@ -41,10 +41,10 @@ class Fields(NamedTuple):
         if self.flags & _ENCRYPTED:
             return "it is encrypted; unpack the archive with its password"
         if self.method not in (_STORED, DEFLATED):
-            name = _METHODS.get(self.method, "a method")
+            name = _METHODS.get(self.method, "an unknown method")
             return (
-                f"it is compressed by {name} (method {self.method}); pack the archive anew with "
-                "Deflate, or without compression"
+                f"it is compressed with {name} (method {self.method}); repack the archive with "
+                "Deflate or without compression"
             )
         return ""
 

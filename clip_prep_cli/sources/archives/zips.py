@@ -48,7 +48,7 @@ class Zip:
         if not self.progress.last and not directory:
             if not self._archive.size:
                 raise ImageError("truncated", "the archive is empty")
-            raise ImageError("corrupt", "is no zip archive")
+            raise ImageError("corrupt", "not a zip archive")
         if directory:
             raise ImageError("corrupt", "the archive's directory is damaged")
         raise ImageError("truncated", "the archive has no directory at its end")
@@ -100,9 +100,9 @@ class Zip:
                 window = self._archive.read_at(begin, min(_WINDOW, directory.end - begin))
             fields = window[at : at + ENTRY.size]
             if len(fields) < ENTRY.size or fields[:4] != ENTRY_SIGNATURE:
-                raise ImageError("corrupt", f"no entry of its directory at byte {begin + at}")
+                raise ImageError("corrupt", f"its directory has no entry at byte {begin + at}")
             length = ENTRY.size + sum(struct.unpack_from("<3H", fields, 28))
             if len(window) < at + length:
-                raise ImageError("corrupt", "an entry of its directory is longer than that")
+                raise ImageError("corrupt", "an entry is longer than its directory")
             yield window[at : at + length]
             at += length
