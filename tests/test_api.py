@@ -86,7 +86,7 @@ def test_convert_is_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        ("ViT", {}, "is not a model"),
+        ("ViT", {}, "is not a known model"),
         ("RN50", {"dtype": "int8"}, "dtype is 'int8'"),
         ("RN50", {"format": "npz"}, "npy, pt"),
         ("RN50", {"shard_size": 0}, "shard_size is 0"),

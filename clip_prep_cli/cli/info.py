@@ -121,7 +121,7 @@ def _sources(info: "Info") -> Iterator[str]:
     yield from _wrapped("Formats", _most_first(sources.formats))
     yield from _wrapped("Modes", _most_first(sources.modes))
     yield _line("Megapixels", _spread(sources.pixels))
-    same = f"{images(sources.duplicates)} with the same content as another one"
+    same = f"{images(sources.duplicates)} with the same content as another"
     yield _line("Duplicates", same if sources.duplicates else "none")
 
 

@@ -32,7 +32,7 @@ class _Commands(click.Group):
     commands=[convert, verify, compact, info, preview, report, models],
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 success; 1 error; 2 usage error; 3 too many images failed; "
-    "4 verify found a difference; 75 another run holds the output; 130 or 143 stopped by a signal.",
+    "4 verify found a difference; 75 another run holds the output; 130/143 stopped by a signal.",
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False,
               callback=lambda ctx, _, value: _show_version(ctx) if value else None,

@@ -23,7 +23,7 @@ from clip_prep_cli.storage.holder import LOCK_NAME
 from clip_prep_cli.storage.location import Location, entries, open_read
 from clip_prep_cli.storage.lock import is_held
 
-_LEFT = "left by an interrupted run; run the same command again"
+_LEFT = "left by a run that was interrupted; run the same command again"
 
 
 class Fault(NamedTuple):

@@ -96,7 +96,7 @@ def test_large_files_are_read_whole_in_turn(
 def test_what_no_image_can_be_is_not_read(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor held, if its size is told."""
     monkeypatch.setattr(fetch, "_FIRST_BYTES", 20)
-    with pytest.raises(ImageError, match="99 bytes are more than --max-pixels") as caught:
+    with pytest.raises(ImageError, match="99 bytes is more than --max-pixels") as caught:
         read_whole(urls[99], Terms(50))
     assert caught.value.reason == "too_large"
     assert read_whole(urls[50], Terms(50)) == b"x" * 50

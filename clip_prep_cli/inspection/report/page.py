@@ -159,7 +159,7 @@ def _eras(history: Sequence[Era]) -> Iterable[EraText]:
     before: Mapping[str, str] = {}
     for era in history:
         new = {name: v for name, v in era.generator.items() if before.get(name) != v}
-        what = f"{era.action}, starting with {shard_name(era.from_shard)}"
+        what = f"{era.action}, from {shard_name(era.from_shard)}"
         versions = ", ".join(f"{name} {version}" for name, version in new.items())
         yield EraText(era.since, what, versions)
         before = era.generator
