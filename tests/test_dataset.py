@@ -142,8 +142,8 @@ def test_pickles_are_small(out: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (None, "tensors of 224 px and 288 px"),
-        ("RN50x16", "not for RN50x16"),
+        (None, "tensors at 224 px and 288 px"),
+        ("RN50x16", "none for RN50x16"),
         ("ViT", "is not a known model"),
     ],
 )

@@ -62,13 +62,13 @@ class Option:
             UsageError: with what it can be.
         """
         if self.choices and value not in self.choices and not self._is_also(value):
-            python = f", or, from Python, a {self.also.__name__}" if self.also else ""
+            python = f", or, from Python, an instance of {self.also.__name__}" if self.also else ""
             allowed = ", ".join(self.choices) + python
-            raise UsageError(f"{value!r} is not a valid {name}.", f"Use one of {allowed}.")
+            raise UsageError(f"{name} cannot be {value!r}.", f"Use one of {allowed}.")
         if isinstance(value, int | float) and not self._is_in_range(value):
-            bound = "above 0" if self.above_zero else f"at least {self.at_least:g}"
-            most = f" and at most {self.at_most:g}" if self.at_most is not None else ""
-            raise UsageError(f"{name} is out of range: {value}.", f"It must be {bound}{most}.")
+            bound = "above 0" if self.above_zero else f"at least {self.at_least:,}"
+            most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
+            raise UsageError(f"{name} cannot be {value}.", f"It must be {bound}{most}.")
 
     def _is_also(self, value: object) -> bool:
         return self.also is not None and isinstance(value, self.also)

@@ -128,7 +128,7 @@ def test_nobody_waits_when_it_is_to_end(urls: list[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(fetch, "_GRACE_SECONDS", 0.2)
     counted = Counted(monkeypatch)
     coming = Fetcher(Terms(MOST, should_stop=lambda: True)).announce(urls[:1])
-    with pytest.raises(CannotContinueError, match="not waited for"):
+    with pytest.raises(CannotContinueError, match="Stopped waiting"):
         coming.wait(0)
     counted.gate.set()
 

@@ -174,7 +174,7 @@ def test_locations() -> None:
     assert location_of("file:///a%20b") == Path("/a b")
     assert location_of("a/b:c") == Path("a/b:c")
     assert location_of(Path("s3")) == Path("s3")
-    with pytest.raises(UsageError, match="holds a password"):
+    with pytest.raises(UsageError, match="contains a password"):
         location_of("sftp://me:secret@host/a")
     url = RemotePath("s3://bucket/a/shard-1.npy")
     assert (url.name, url.suffix, url.parent) == (
