@@ -50,9 +50,9 @@ def preprocess(
         OSError: the file cannot be read.
     """
     if model not in MODELS:
-        raise UsageError(f"{model!r} is not a model.", f"The models are {', '.join(MODELS)}.")
+        raise UsageError(f"{model!r} is not a known model.", f"Use one of {', '.join(MODELS)}.")
     if dtype not in _DTYPES:
-        raise UsageError(f"dtype is {dtype!r}.", f"It can be {', '.join(_DTYPES)}.")
+        raise UsageError(f"dtype cannot be {dtype!r}.", f"Use one of {', '.join(_DTYPES)}.")
     name = "image" if isinstance(image, bytes | Image.Image) else os.fspath(image)
     if not isinstance(image, bytes | Image.Image):
         image = Path(image).read_bytes()

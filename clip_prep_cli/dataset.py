@@ -184,7 +184,7 @@ class ShardSampler(Sampler[int]):
             ValueError: a number is out of range.
         """
         if at_once < 1 or not 0 <= rank < replicas:
-            raise ValueError(f"at_once {at_once}, rank {rank} of {replicas} replicas")
+            raise ValueError(f"out of range: at_once={at_once}, rank={rank}, replicas={replicas}")
         self._dataset = dataset
         self._at_once = at_once
         self._seed = seed
@@ -232,8 +232,8 @@ def _here(directory: str | os.PathLike[str]) -> Path:
     if isinstance(location, Path):
         return location
     raise UsageError(
-        f"{location} is at a URL, and a dataset is memory-mapped.",
-        f"Copy the set here with {copy_hint(location)}.",
+        f"{location} is a URL, but a dataset is memory-mapped from disk.",
+        f"Copy the set to this machine with {copy_hint(location)}.",
     )
 
 
@@ -243,11 +243,11 @@ def _layout(stored: StoredSet, model: str | None) -> Layout:
         return next(iter(layouts.values()))
     there = " and ".join(f"{n_px} px" for n_px in layouts)
     if model is None:
-        raise UsageError(f"The set has tensors of {there}.", "Say for which model.")
+        raise UsageError(f"The set has tensors at {there}.", "Choose one with model=.")
     if model not in MODELS:
-        raise UsageError(f"{model!r} is not a model.", f"The models are {', '.join(MODELS)}.")
+        raise UsageError(f"{model!r} is not a known model.", f"Use one of {', '.join(MODELS)}.")
     if MODELS[model] not in layouts:
-        raise UsageError(f"The set has tensors of {there}, not for {model}.", "Convert for it.")
+        raise UsageError(f"The set has tensors at {there}, none for {model}.", "Convert for it.")
     return layouts[MODELS[model]]
 
 

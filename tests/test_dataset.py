@@ -142,9 +142,9 @@ def test_pickles_are_small(out: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (None, "tensors of 224 px and 288 px"),
-        ("RN50x16", "not for RN50x16"),
-        ("ViT", "is not a model"),
+        (None, "tensors at 224 px and 288 px"),
+        ("RN50x16", "none for RN50x16"),
+        ("ViT", "is not a known model"),
     ],
 )
 def test_a_model_that_is_not_there(model: str | None, words: str, out: Path) -> None:

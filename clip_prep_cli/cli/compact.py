@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     SET,
-    option("-n", "--dry-run", is_flag=True, help="Only say what would be done."),
+    option("-n", "--dry-run", is_flag=True, help="Show what would be done without doing it."),
     JSON,
     QUIET,
 )
@@ -26,8 +26,8 @@ _OPTIONS = (
 def compact(**options: Any) -> None:  # noqa: ANN401
     """Rewrite the set in DIR into full shards without superseded rows.
 
-    The new shards have the bytes that a fresh run over the images would give. The old ones stay
-    until all new ones are committed, so there must be room for both.
+    The new shards are byte for byte what a fresh run over the images would write. The old ones are
+    kept until all the new ones are committed, so there must be enough space for both.
     """
     from clip_prep_cli.run.compact import Observer, compact
 
@@ -46,14 +46,14 @@ def compaction(done: "Compaction") -> str:
     where = printable(str(done.directory))
     before = f"{shards(done.shards_before)}, {size_text(done.bytes_before)}"
     if done.shards_before == done.shards_after and not done.written:
-        return f"Nothing to do: {where} is compact ({before})."
+        return f"Nothing to do: {where} is already compact ({before})."
     after = f"{shards(done.shards_after)}, {size_text(done.bytes_after)}"
     work = f"{done.written:,} of {done.rows:,} rows"
     if done.dry_run:
         return f"Would copy {work}: {where} would go from {before} to {after}."
     if not done.complete:
-        return f"Stopped early; {where} is whole, and the same command goes on."
-    return f"Compacted {where} from {before} to {after}; copied {work}, {duration(done.seconds)}."
+        return f"Stopped early; {where} is intact. Run the same command again to continue."
+    return f"Compacted {where} from {before} to {after}; copied {work} in {duration(done.seconds)}."
 
 
 def compaction_result(done: "Compaction") -> dict[str, Any]:

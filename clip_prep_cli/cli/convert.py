@@ -25,42 +25,42 @@ Examples:
   find photos -name '*.jpg' -print0 |
       clip-prep convert --files-from - -0 -m all -o tensors
 
-Each option is also an environment variable: --shard-size is CLIP_PREP_SHARD_SIZE. Exit status: 0
-done; 1 cannot go on; 2 wrong usage; 3 too many images failed; 75 another run holds DIR; 130 or 143
-stopped by a signal, what was sealed is kept.
+Every option can also be set in the environment: --shard-size as CLIP_PREP_SHARD_SIZE. Exit status:
+0 success; 1 error; 2 usage error; 3 too many images failed; 75 another run holds DIR; 130 or 143
+stopped by a signal (finished shards are kept).
 """
 
 _OPTIONS = (
     click.argument("inputs", nargs=-1, type=click.Path(readable=False), metavar="INPUT..."),
     option(
         *("-m", "--model", "models"),
-        section="Into what",
+        section="Output",
         multiple=True,
         required=True,
         type=ModelName(),
         metavar="NAME",
-        help="For which model, or `all`; repeatable.",
+        help="Model name, or `all`; repeatable.",
     ),
     option(
         *("-o", "--out"),
-        section="Into what",
+        section="Output",
         required=True,
         type=SetPath(path_type=Path),
         metavar="DIR",
-        help="Where the tensors go: a directory, or a URL (s3://, gs://).",
+        help="Output directory or URL (s3://, gs://).",
     ),
     option(
         "--max-failures",
-        section="When images fail",
+        section="Failures",
         type=FailureLimitType(),
         default="0",
-        help="So many are still a success.  [default: 0]",
+        help="Tolerate up to N failures.  [default: 0]",
     ),
     *(derived(name, declaration) for name, declaration in declared().items() if declaration.help),
-    option(*("-n", "--dry-run"), is_flag=True, help="Only list; say what would be done."),
+    option(*("-n", "--dry-run"), is_flag=True, help="Show what would be done without doing it."),
     JSON,
     QUIET,
-    option("-v", "--verbose", is_flag=True, help="Name every failure."),
+    option("-v", "--verbose", is_flag=True, help="List every failure."),
 )
 
 
@@ -69,9 +69,9 @@ _OPTIONS = (
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
-    INPUT, a path or a URL, is a directory, which is walked for images, or an archive (.tar,
-    .tar.gz, .tgz, .tar.zst, .zip), or an image file. Run the same command again to convert what is
-    new or changed.
+    INPUT is a path or a URL: a directory to search for images, an archive (.tar, .tar.gz, .tgz,
+    .tar.zst, .zip), or an image file. Run the same command again to convert only what is new or
+    changed.
     """
     from clip_prep_cli.common.versions import versions_warning
     from clip_prep_cli.run.convert import dry_run, run
@@ -95,7 +95,7 @@ def convert(**options: Any) -> None:  # noqa: ANN401
 
         report = run(job, Watch(progress.update, warn, stop.received, tell))
     if job.options["resize"] == "native" and report.resize_backend.startswith("pillow"):
-        say(f"Resized with {report.resize_backend}: same bytes, but slower.")
+        say(f"Resized with {report.resize_backend}: same output, but slower.")
     status = _status(report, stop, options["max_failures"])
     if status or not options["quiet"] or options["as_json"]:
         _show(report, options)

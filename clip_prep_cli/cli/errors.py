@@ -28,7 +28,7 @@ def errors_in_words() -> Iterator[None]:
         if error.errno == errno.EPIPE:  # whoever read the result has seen enough; Click knows
             raise
         what = f"Cannot read {error.filename}" if error.filename else "Cannot read or write"
-        remedy = "Mend that, then run the same command again."
+        remedy = "Fix that, then run the same command again."
         fail(CannotContinueError(f"{what}: {error.strerror}.", remedy))
 
 

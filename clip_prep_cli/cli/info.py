@@ -27,7 +27,7 @@ _GLUE = "\xa0"  # a space at which no line is broken; `printable` leaves none in
 @click.command
 @all_of(_OPTIONS)
 def info(**options: Any) -> None:  # noqa: ANN401
-    """What is in the set in DIR, and how it was made."""
+    """Show what is in the set in DIR and how it was made."""
     from clip_prep_cli.inspection.info import info
 
     found = info(options["directory"])
@@ -83,16 +83,16 @@ def _content(info: "Info") -> Iterator[str]:
     yield from _wrapped("Failed", f"{failed:,}{reasons}")
     if counts.ignored:
         files = "other file" + "s" * (counts.ignored != 1)
-        yield _line("Passed over", f"{counts.ignored:,} {files}, by the last run")
+        yield _line("Skipped", f"{counts.ignored:,} {files} in the last run")
     yield from _wrapped("Complete", _completeness(info))
 
 
 def _completeness(info: "Info") -> str:
     if info.running:
-        return "not yet: a run is at work on it"
+        return "not yet: a run is in progress"
     if info.manifest.complete:
         return "yes"
-    return "no: the last run did not get through; run the same command again"
+    return "no: the last run did not finish; run the same command again"
 
 
 def _tensors(info: "Info") -> Iterator[str]:
@@ -100,15 +100,17 @@ def _tensors(info: "Info") -> Iterator[str]:
     normalized = "not normalized" if settings.dtype == "uint8" else "normalized"
     yield _line("Tensors", f"{settings.dtype}, {normalized}, .{settings.format}")
     count = len(info.manifest.shards)
-    yield _line("", f"{shards(count)} of at most {images(settings.shard_size)}")
+    yield _line("", f"{shards(count)} of up to {images(settings.shard_size)}")
     upright = settings.exif == "apply"
-    yield _line("EXIF", "images turned upright first" if upright else "ignored, as CLIP does")
+    yield _line(
+        "EXIF", "applied: images are turned upright first" if upright else "ignored, as CLIP does"
+    )
     folders = {layout.folder: models_at(layout.n_px) for layout in settings.layouts}
     sizes = {folder: size_text(info.files.get(folder, 0)) for folder in folders}
-    sizes["in all"] = size_text(info.bytes)
+    sizes["total"] = size_text(info.bytes)
     width = max(map(len, sizes.values()))
     for number, (folder, size) in enumerate(sizes.items()):
-        models = ", ".join(folders.get(folder, ("with indexes and manifest",)))
+        models = ", ".join(folders.get(folder, ("including indexes and manifest",)))
         yield from _wrapped("" if number else "On disk", f"{folder:<8}{size:>{width}}  ", models)
 
 
@@ -141,7 +143,7 @@ def _making(info: "Info") -> Iterator[str]:
         yield _line("" if number else "Roots", printable(root))
     if len(manifest.roots) > _ROOTS_SHOWN:
         yield _line("", f"... and {len(manifest.roots) - _ROOTS_SHOWN:,} more")
-    yield _line("Made", _time(manifest.created))
+    yield _line("Created", _time(manifest.created))
     yield _line("Updated", _time(manifest.updated))
     yield from _eras(manifest)
 
@@ -149,7 +151,7 @@ def _making(info: "Info") -> Iterator[str]:
 def _eras(manifest: "Manifest") -> Iterator[str]:
     """With what it was made: all versions, and of later ones those that are others."""
     if len(manifest.history) <= 1:
-        yield from _wrapped("With", _versions(manifest.generator))
+        yield from _wrapped("Made with", _versions(manifest.generator))
         return
     for number, (era, others) in enumerate(manifest.eras()):
         yield _line("" if number else "History", _era_words(era))
@@ -158,7 +160,7 @@ def _eras(manifest: "Manifest") -> Iterator[str]:
 
 def _era_words(era: "Era") -> str:
     what = "compacted" if era.action == "compact" else "converted"
-    return f"from shard {era.from_shard} on, {_time(era.since)}, {what} with"
+    return f"from shard {era.from_shard}, {_time(era.since)}, {what} with"
 
 
 def _versions(generator: Mapping[str, str]) -> str:

@@ -31,19 +31,19 @@ class _Commands(click.Group):
     cls=_Commands,
     commands=[convert, verify, compact, info, preview, report, models],
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 cannot go on; 2 wrong usage; 3 too many images failed; "
+    epilog="Exit status: 0 success; 1 error; 2 usage error; 3 too many images failed; "
     "4 verify found a difference; 75 another run holds the output; 130/143 stopped by a signal.",
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False,
               callback=lambda ctx, _, value: _show_version(ctx) if value else None,
-              help="The versions that decide over the pixels.")  # fmt: skip
+              help="Show the versions that determine the pixels.")  # fmt: skip
 def cli() -> None:
-    """Directories of images in, CLIP input tensors out, bit for bit.
+    """Convert directories of images to CLIP input tensors, bit for bit.
 
-    Each image becomes exactly the tensor that the transform of openai/CLIP gives.
+    Each image becomes exactly the tensor that the transform in openai/CLIP produces.
     """
     if sys.getfilesystemencoding() != "utf-8":  # a set would know the same file by another name
-        problem = f"Python reads file names as {sys.getfilesystemencoding()} here, not as UTF-8."
+        problem = f"Python decodes file names as {sys.getfilesystemencoding()} here, not as UTF-8."
         fail(UsageError(problem, "Set PYTHONUTF8=1 in the environment."))
 
 

@@ -7,8 +7,8 @@ from clip_prep_cli.pixels.models import MODELS
 
 
 @click.command
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def models(*, as_json: bool) -> None:
-    """The model names and their resolutions."""
+    """List the model names and their resolutions."""
     lines = [f"{name:<16}{n_px} px" for name, n_px in MODELS.items()]
     show(lambda: dict(MODELS), lambda: "\n".join(lines), as_json=as_json)

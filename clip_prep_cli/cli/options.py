@@ -100,9 +100,11 @@ JSON = option(
     *("--json", "as_json"),
     section=_LAST,
     is_flag=True,
-    help="One JSON object on standard output.",
+    help="Print the result as one JSON object.",
 )
-QUIET = option(*("-q", "--quiet"), section=_LAST, is_flag=True, help="Say nothing if all is well.")
+QUIET = option(
+    *("-q", "--quiet"), section=_LAST, is_flag=True, help="Print nothing if all goes well."
+)
 SET = click.argument(
     "directory", metavar="DIR", type=SetPath(exists=True, file_okay=False, path_type=Path)
 )

@@ -29,7 +29,9 @@ class ModelName(click.ParamType[str]):
             return exact
         near = get_close_matches(value.lower(), known, n=1, cutoff=0.5)
         hint = f" Did you mean {known[near[0]]}?" if near else ""
-        return self.fail(f"{value!r} is not a model.{hint} See `clip-prep models`.", param, ctx)
+        return self.fail(
+            f"{value!r} is not a known model.{hint} See `clip-prep models`.", param, ctx
+        )
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -86,7 +88,7 @@ class Seconds(click.FloatRange):
         """The number, if it is one."""
         seconds: float = super().convert(value, param, ctx)
         if isnan(seconds):
-            return self.fail(f"{value!r} is no time.", param, ctx)
+            return self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         return seconds
 
 
@@ -105,7 +107,7 @@ class SourceCountType(click.ParamType[int]):
             count = int(value)
         except ValueError:
             count = -1
-        return count if count >= 0 else self.fail(f"{value!r} is no number of rows.", param, ctx)
+        return count if count >= 0 else self.fail(f"{value!r} is not a number of rows.", param, ctx)
 
 
 class SetPath(click.Path):

@@ -22,41 +22,41 @@ _OPTIONS = (
         *("-o", "--out"),
         type=click.Path(path_type=Path),
         metavar="FILE.png",
-        help="Where the sheet goes.",
+        help="Write the sheet to FILE.png.",
     ),
     option(
         "--count",
         type=click.IntRange(1, 400),
         default=36,
         metavar="N",
-        help="How many images, chosen at random; at most 400.  [default: 36]",
+        help="Show N random images, at most 400.  [default: 36]",
     ),
     option(
         "--seed",
         type=click.IntRange(0),
         default=0,
         metavar="N",
-        help="Another seed chooses others.  [default: 0]",
+        help="Seed for the random choice.  [default: 0]",
     ),
     option(
         "--resolution",
         type=click.IntRange(1),
         metavar="NPX",
-        help="Rows of this resolution.  [default: the set's first]",
+        help="Show rows of this resolution.  [default: the set's first]",
     ),
     click.option(
         *("-m", "--model"),
         type=ModelName(one=True),
         metavar="NAME",
-        help="Rows of the resolution of this model.",
+        help="Show rows of this model's resolution.",
     ),
-    option("--failures", is_flag=True, help="Show what could not be converted, and why."),
-    option("--crop", is_flag=True, help="Show the sources; what the crop cuts away is dimmed."),
+    option("--failures", is_flag=True, help="Show images that could not be converted, and why."),
+    option("--crop", is_flag=True, help="Show the sources, with what the crop removes dimmed."),
     option(
         "--columns",
         type=click.IntRange(1, 400),
         metavar="N",
-        help="Images to a row.  [default: as many as there are rows]",
+        help="Images per row.  [default: as many as there are rows]",
     ),
     JSON,
 )
@@ -65,10 +65,10 @@ _OPTIONS = (
 @click.command
 @all_of(_OPTIONS)
 def preview(**options: Any) -> None:  # noqa: ANN401
-    """Draw some of the images in DIR as the model will see them.
+    """Draw a contact sheet of images in DIR as the model will see them.
 
-    The sheet shows stored rows, turned back into pixels; with --crop their sources, if they are
-    still there.
+    The sheet shows stored rows, converted back to pixels; with --crop, it shows their sources, if
+    they still exist.
     """
     from clip_prep_cli.inspection.preview import preview
 
@@ -86,9 +86,11 @@ def _request(options: dict[str, Any]) -> "Request":
 
     out, model, n_px = options["out"], options["model"], options["resolution"]
     if out is None:
-        raise UsageError("A sheet is an image file.", "Say where it goes: `-o sheet.png`.")
+        raise UsageError("No output file was given.", "Name one, as in `-o sheet.png`.")
     if model and n_px not in (None, MODELS[model]):
-        raise UsageError(f"{model} has {MODELS[model]}px, not {n_px}px.", "Leave one out.")
+        raise UsageError(
+            f"{model} uses {MODELS[model]}px, not {n_px}px.", "Drop -m or --resolution."
+        )
     return Request(
         directory=options["directory"],
         out=out,
@@ -107,7 +109,7 @@ def drawing(done: "Preview") -> str:
     what = "failures" if done.request.failures else "images"
     return (
         f"Wrote {printable(str(done.request.out))}: {len(done.shown):,} of {done.total:,} {what}, "
-        f"{done.columns} to a row, in the order of the set; {done.width:,} x {done.height:,} "
+        f"{done.columns} per row, in the set's order; {done.width:,} x {done.height:,} "
         f"pixels, {size_text(done.bytes)}."
     )
 

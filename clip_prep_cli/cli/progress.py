@@ -101,7 +101,7 @@ def progress_of(*, quiet: bool, unit: str = "images") -> Progress:
 def stop_signal() -> StopSignal:
     """Handle signals from now on, with words for whoever sent one."""
     # Not click.echo: the signal may come in the middle of a write to the same stream.
-    words = b"\nStopping after the images in flight; once more to stop at once.\n"
+    words = b"\nFinishing the images in flight; interrupt again to stop immediately.\n"
 
     def tell() -> None:
         with suppress(OSError):  # nobody listens any more; the run ends in order all the same

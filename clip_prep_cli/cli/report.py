@@ -17,14 +17,14 @@ _OPTIONS = (
         required=True,
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Where the page goes.",
+        help="Write the page to FILE.",
     ),
     option(
         "--seed",
         type=int,
         default=0,
         metavar="N",
-        help="Which images are shown; the same ones for the same number.  [default: 0]",
+        help="Seed for the choice of images shown.  [default: 0]",
     ),
     JSON,
 )
@@ -33,11 +33,11 @@ _OPTIONS = (
 @click.command
 @all_of(_OPTIONS)
 def report(**options: Any) -> None:  # noqa: ANN401
-    """Describe the set in DIR in one HTML page.
+    """Describe the set in DIR on one HTML page.
 
-    Totals, failures, the sizes and shapes of the source images, where the set comes from, and some
-    rows as pictures. The page needs no network; pip install 'clip-prep-cli[report]' makes it
-    possible.
+    The page shows totals, failures, the sizes and shapes of the source images, where the set comes
+    from, and some rows as pictures. It needs no network. This command needs pip install
+    'clip-prep-cli[report]'.
     """
     try:
         from clip_prep_cli.inspection.report.page import write_report

@@ -13,8 +13,8 @@ from clip_prep_cli.common.wording import duration, images, printable, shards, si
 
 _FAILURES_SHOWN = 10
 _IGNORED_SHOWN = 6
-_STOPPED = "Stopped early; the same command goes on where this one stopped."
-_FAIL_FAST = "Stopped at the first failure (--fail-fast); mend that image or --exclude it."
+_STOPPED = "Stopped early; run the same command again to continue."
+_FAIL_FAST = "Stopped at the first failure (--fail-fast); fix that image or --exclude it."
 
 
 def summary(report: "Report", *, every_failure: bool = False) -> str:
@@ -90,7 +90,7 @@ def _headline(report: "Report") -> str:
     if not tally.planned and report.complete:
         return f"Nothing new: {out} is up to date ({images(tally.unchanged)})."
     if report.complete and tally.planned == sum(each.shard is None for each in report.failures):
-        return f"Converted nothing to {what} in {out}: what is new cannot be read."
+        return f"Converted nothing to {what} in {out}: none of the new files could be read."
     if not tally.converted:
         return f"Converted none of {images(tally.planned)} to {what} in {out}."
     rate = tally.converted / report.seconds if report.seconds else 0.0
@@ -104,17 +104,17 @@ def _counts(report: "Report") -> list[str]:
     tally = report.tally
     lines = []
     if tally.unchanged and tally.planned:
-        lines.append(f"Unchanged: {images(tally.unchanged)}, converted before.")
+        lines.append(f"Unchanged: {images(tally.unchanged)}, already converted.")
     if tally.failed_before:
         lines.append(
             f"Failed before and unchanged: {images(tally.failed_before)}; "
-            "--retry-failed tries again."
+            "use --retry-failed to retry."
         )
     if report.pruned:
-        gone = f"{images(report.pruned)} of which the files are gone"
+        gone = f"{images(report.pruned)} whose files were deleted"
         lines.append(f"Would prune: {gone}." if report.dry_run else f"Pruned: {gone}.")
     if report.ignored:
-        lines.append(f"Passed over: {_ignored(report.ignored)}.")
+        lines.append(f"Skipped: {_ignored(report.ignored)}.")
     return lines
 
 

@@ -25,7 +25,7 @@ _OPTIONS = (
         type=SourceCountType(),
         default="0",
         metavar="N|all",
-        help="Make so many rows anew from their source files, by Pillow alone, and compare.",
+        help="Recompute N rows from their sources, with Pillow alone, and compare.",
     ),
     WORKERS,
     JSON,
@@ -34,18 +34,19 @@ _OPTIONS = (
 
 _SHOWN = 20
 _REMEDY = (
-    "Restore what is damaged from a copy, or start anew with `clip-prep convert --overwrite`; "
-    "move away what does not belong."
+    "Restore damaged files from a backup, or start over with `clip-prep convert --overwrite`; "
+    "remove files that do not belong."
 )
 
 
 @click.command
 @all_of(_OPTIONS)
 def verify(**options: Any) -> None:  # noqa: ANN401
-    """Check that the set in DIR is as it was written.
+    """Check that the set in DIR is intact.
 
-    Every file, header, row and index is compared with the checksums in the manifest. Exit status 4
-    if anything differs; a source that has changed since it was converted is told, but is no fault.
+    Every file, header, row and index is checked against the checksums in the manifest. The exit
+    status is 4 if anything differs. A source that has changed since it was converted is reported,
+    but is not an error.
     """
     from clip_prep_cli.common.cpus import usable_cpus
     from clip_prep_cli.inspection.verify import verify
@@ -72,20 +73,20 @@ def verification(found: "Verification") -> str:
     lines = []
     if found.faults and all(fault.left_over for fault in found.faults):
         lines += [
-            f"Whole, but a run on {printable(str(found.directory))} was cut short ({checked}):",
-            f"  {len(found.faults):,} files are left of it: {printable(found.faults[0].file)}, ...",
-            "Run the same command again, which goes on where that one stopped.",
+            f"Intact, but a run on {printable(str(found.directory))} was interrupted ({checked}):",
+            f"  Files left behind: {len(found.faults):,} ({printable(found.faults[0].file)}, ...)",
+            "Run the same command again to continue where it stopped.",
         ]
     elif found.faults:
-        lines += [f"Not as it was written: {printable(str(found.directory))} ({checked})."]
+        lines += [f"Not intact: {printable(str(found.directory))} ({checked})."]
         lines += [f"  {_fault(fault)}" for fault in found.faults]
         lines += [_REMEDY]
     else:
-        lines += [f"As it was written: {printable(str(found.directory))} ({checked})."]
+        lines += [f"Intact: {printable(str(found.directory))} ({checked})."]
     if found.sources:
         lines += _sources(found.sources)
     if found.complete is False and not found.faults:
-        lines += ["The last run on the set did not get through; run the same command again."]
+        lines += ["The last run did not finish; run the same command again to continue."]
     return "\n".join(lines)
 
 
@@ -117,14 +118,14 @@ def compaction(done: Compaction) -> str:
     where = printable(str(done.directory))
     before = f"{shards(done.shards_before)}, {size_text(done.bytes_before)}"
     if done.shards_before == done.shards_after and not done.written:
-        return f"Nothing to do: {where} is compact ({before})."
+        return f"Nothing to do: {where} is already compact ({before})."
     after = f"{shards(done.shards_after)}, {size_text(done.bytes_after)}"
     work = f"{done.written:,} of {done.rows:,} rows"
     if done.dry_run:
         return f"Would copy {work}: {where} would go from {before} to {after}."
     if not done.complete:
-        return f"Stopped early; {where} is whole, and the same command goes on."
-    return f"Compacted {where} from {before} to {after}; copied {work}, {duration(done.seconds)}."
+        return f"Stopped early; {where} is intact. Run the same command again to continue."
+    return f"Compacted {where} from {before} to {after}; copied {work} in {duration(done.seconds)}."
 
 
 def compaction_result(done: Compaction) -> dict[str, Any]:
@@ -153,16 +154,14 @@ def _fault(fault: "Fault") -> str:
 
 
 def _sources(check: "SourceCheck") -> list[str]:
-    lines = [
-        f"Made anew from their sources by Pillow: {images(check.checked)}, {check.equal:,} equal."
-    ]
+    lines = [f"Recomputed from source with Pillow: {images(check.checked)}, {check.equal:,} equal."]
     for what, paths in (
-        ("changed since, so nothing to compare with", check.changed),
-        ("gone, so nothing to compare with", check.gone),
-        ("given up: they took too long, or their worker died", check.unmade),
+        ("has changed", check.changed),
+        ("is missing or unreadable", check.gone),
+        ("timed out or crashed its worker", check.unmade),
     ):
         if paths:
-            lines.append(f"Sources {what}: {len(paths):,}")
+            lines.append(f"Not compared, because the source {what}: {len(paths):,}")
             lines += [f"  {printable(path)}" for path in sorted(paths)[:_SHOWN]]
             if len(paths) > _SHOWN:
                 lines.append(f"  ... and {len(paths) - _SHOWN:,} more")

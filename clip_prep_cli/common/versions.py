@@ -38,10 +38,10 @@ def package_versions() -> dict[str, str]:
 
 def versions_warning(changes: Sequence[Change]) -> str:
     """That a set goes on with other software, and why that matters."""
-    what = ", ".join(f"{name} {now} (before: {before})" for name, before, now in changes)
+    what = ", ".join(f"{name} {now} (was {before})" for name, before, now in changes)
     return (
-        f"Warning: the set goes on with {what}. New rows may differ from what the old ones would "
-        "be today by a step here and there.\n"
-        "To keep all rows alike, convert with the old versions, or start anew with --overwrite. "
-        "The manifest's history says which shard was made with what."
+        f"Warning: the set is continued with {what}. New rows may differ slightly from "
+        "what the old versions would give.\n"
+        "To keep all rows consistent, use the old versions, or start over with --overwrite. "
+        "The manifest's history records which shards were made with which versions."
     )

@@ -23,7 +23,7 @@ from clip_prep_cli.storage.holder import LOCK_NAME
 from clip_prep_cli.storage.location import Location, entries, open_read
 from clip_prep_cli.storage.lock import is_held
 
-_LEFT = "left by a run that was cut short; run it again"
+_LEFT = "left by a run that was interrupted; run the same command again"
 
 
 class Fault(NamedTuple):
@@ -74,10 +74,10 @@ def wrong_failures(directory: Location, manifest: Manifest) -> Iterator[Fault]:
         with reading(directory / FAILURES):
             content = (directory / FAILURES).read_bytes()
             if FileSum.of(content) != manifest.failures:
-                raise ValueError("its checksum is not that in the manifest")
+                raise ValueError("its checksum does not match the manifest")
             count = len([Failure.from_json(line) for line in content.decode().splitlines()])
             if count != manifest.counts.failures:
-                raise ValueError("its lines are not as many as the manifest says")
+                raise ValueError("its number of lines does not match the manifest")
     except (DamagedError, OSError) as error:
         yield Fault(FAILURES, None, None, _words(error))
 
@@ -99,7 +99,7 @@ def wrong_in_shard(directory: Location, manifest: Manifest, entry: ShardEntry) -
                 if found.size != expected.size:
                     raise ValueError(f"it has {found.size:,} bytes instead of {expected.size:,}")
                 if found != expected:
-                    yield Fault(name, None, None, "its header is not as it was written")
+                    yield Fault(name, None, None, "its header is damaged")
                 for row in _wrong_rows(directory / name, layout, records):
                     problem = "the row does not match its checksum"
                     yield Fault(name, row, records[row].sample.path, problem)
@@ -113,7 +113,7 @@ def _records(directory: Location, manifest: Manifest, entry: ShardEntry) -> list
     folders = {layout.folder for layout in manifest.settings.layouts}
     rows = [json.loads(line)["row"] for line in lines]
     if rows != list(range(entry.samples)) or any(set(r.rows) != folders for r in records):
-        raise ValueError("its lines are not those of the shard's rows")
+        raise ValueError("its lines do not match the shard's rows")
     return records
 
 

@@ -16,11 +16,11 @@ def check_output(out: Path, directory: Location) -> None:
     if out.is_dir():
         raise UsageError(f"{out} is a directory.", "Name a file with -o.")
     if out.exists() and not out.is_file():  # a device would be replaced by a file
-        raise UsageError(f"{out} is no regular file.", "Choose another place with -o.")
+        raise UsageError(f"{out} is not a regular file.", "Choose another file with -o.")
     if isinstance(directory, Path) and out.resolve().is_relative_to(directory.resolve()):
         raise UsageError(
-            f"{out} lies inside the set, where `clip-prep verify` takes it for damage.",
-            "Choose another place with -o.",
+            f"{out} is inside the set, where `clip-prep verify` would report it.",
+            "Choose another file with -o.",
         )
 
 
@@ -34,5 +34,5 @@ def write_output(out: Path, content: bytes) -> None:
         write_atomically(out, content)
     except OSError as error:
         raise CannotContinueError(
-            f"Cannot write {out}: {error.strerror}.", "Mend that, or name another place with -o."
+            f"Cannot write {out}: {error.strerror}.", "Fix that, or choose another file with -o."
         ) from error

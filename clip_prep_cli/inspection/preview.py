@@ -47,12 +47,12 @@ class Request:
             UsageError: with the reason.
         """
         if self.failures and self.crop:
-            raise UsageError("--crop is about images that did not fail.", "Leave one out.")
+            raise UsageError("--crop does not work with --failures.", "Drop one of them.")
         check_output(self.out, self.directory)
         if self.out.suffix.lower() != ".png":
             raise UsageError(
-                f"{self.out} does not end in .png, and a sheet is a PNG file.",
-                f"Say `-o {self.out.with_suffix('.png')}`.",
+                f"{self.out} does not end in .png, but a sheet is a PNG file.",
+                f"Use `-o {self.out.with_suffix('.png')}`.",
             )
 
 
@@ -137,9 +137,9 @@ def _layout(settings: SetSettings, request: Request) -> Layout:
     layouts = {layout.n_px: layout for layout in settings.layouts}
     wanted = request.n_px or settings.resolutions[0]
     if wanted not in layouts:
-        there = ", ".join(f"--resolution {n_px}" for n_px in layouts)
+        there = " or ".join(f"--resolution {n_px}" for n_px in layouts)
         raise UsageError(
-            f"The set in {request.directory} has nothing at {wanted}px.", f"There is: {there}."
+            f"The set in {request.directory} has no {wanted}px tensors.", f"Use {there}."
         )
     return layouts[wanted]
 
@@ -153,12 +153,12 @@ def _choose(request: Request, total: int) -> list[int]:
 def _nothing(request: Request) -> CannotContinueError:
     if request.failures:
         return CannotContinueError(
-            f"No image of the set in {request.directory} has failed.",
-            "There is nothing to show; without --failures the sheet is of its images.",
+            f"The set in {request.directory} has no failures to show.",
+            "Drop --failures to show its images.",
         )
     return CannotContinueError(
-        f"The set in {request.directory} holds no images, so there is nothing to show.",
-        "With --failures the sheet is of what could not be converted.",
+        f"The set in {request.directory} has no images to show.",
+        "Add --failures to show what could not be converted.",
     )
 
 
@@ -167,9 +167,9 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
     what = "failures" if request.failures else "images"
     chosen = f"{shown:,} of {total:,} {what}"
     if shown < total:
-        chosen += f", chosen by seed {request.seed}"
+        chosen += f", random seed {request.seed}"
     if request.crop:
-        chosen += "; dimmed: what the crop cuts away"
+        chosen += "; dimmed: removed by the crop"
     directory = absolute(request.directory)
     return directory.name or str(directory), f"{layout.folder} {layout.dtype}: {models}", chosen
 

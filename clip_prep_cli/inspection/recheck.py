@@ -159,7 +159,7 @@ class _Recheck:
                 check.changed.append(self._name(record))
                 return
             folders = [name for name, digest in outcome.rows.items() if digest != record.rows[name]]
-            detail = "is not what its source gives"
+            detail = "does not match the row recomputed from its source"
         elif outcome.reason == "unreadable":
             check.gone.append(self._name(record))
             return
@@ -171,7 +171,7 @@ class _Recheck:
             return
         else:
             folders = list(record.rows)
-            detail = f"its source gives {outcome.reason}: {outcome.detail}"
+            detail = f"its source now fails: {outcome.reason}: {outcome.detail}"
         check.wrong += [Wrong(*place, folder, record.sample.path, detail) for folder in folders]
         check.equal += not folders
 

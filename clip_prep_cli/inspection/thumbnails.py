@@ -42,7 +42,7 @@ class Originals:
     def cut(self, source: str | Part | None, record: Record) -> Image.Image | str:
         """The source of a row, with what the crop cuts away dimmed; or why there is none."""
         if source is None:
-            return "the source is gone"
+            return "the source is missing"
         path = source.file if isinstance(source, Part) else source
         try:
             data, _ = self._reader.read(source)
@@ -52,7 +52,7 @@ class Originals:
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
             there = is_url(path) or os.path.exists(path)
-            return reason_of(error)[1] if there else "the source is gone"
+            return reason_of(error)[1] if there else "the source is missing"
 
     def damaged(self, found: Found[Failure]) -> Image.Image | None:
         """As much as can be decoded of a source that failed; None if that is nothing."""

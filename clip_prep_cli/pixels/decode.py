@@ -138,7 +138,7 @@ def _limit(pixels: int, max_pixels: int) -> None:
 
 
 def _too_many(pixels: object) -> str:
-    return f"{pixels} pixels are over --max-pixels"
+    return f"{pixels} pixels exceed --max-pixels"
 
 
 def _unidentified(data: bytes) -> ImageError:
@@ -146,15 +146,15 @@ def _unidentified(data: bytes) -> ImageError:
     name = _signature(data)
     if name is None:
         text = data[:512].isascii() and not re.search(rb"[\x00-\x08\x0e-\x1f]", data[:512])
-        kind = "text" if text else "of no known image format"
+        kind = "text" if text else "not in a known image format"
         return ImageError("not_an_image", f"the content is {kind}")
     if name in FORMATS:
-        return ImageError("corrupt", f"begins like {name}, but its header cannot be read")
+        return ImageError("corrupt", f"starts like {name}, but its header cannot be read")
     return _unsupported(name)
 
 
 def _unsupported(name: str) -> ImageError:
-    return ImageError("unsupported", f"{name} is not decoded; convert it to PNG or JPEG first")
+    return ImageError("unsupported", f"{name} is not supported; convert it to PNG or JPEG first")
 
 
 def _signature(data: bytes) -> str | None:

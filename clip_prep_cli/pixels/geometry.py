@@ -36,7 +36,7 @@ def geometry(width: int, height: int, n_px: int) -> Geometry:
     else:
         resized_width, resized_height = int(n_px * width / height), n_px
     if max(resized_width, resized_height) > MAX_RESIZED_SIDE:
-        raise OverflowError(f"resized to {resized_width} x {resized_height} it is too large")
+        raise OverflowError(f"resized to {resized_width} x {resized_height}, it would be too large")
     return Geometry(
         width=resized_width,
         height=resized_height,

@@ -69,8 +69,8 @@ def compact(directory: Location, observer: Observer, *, dry_run: bool = False) -
     """
     if isinstance(directory, RemotePath):
         raise UsageError(
-            f"{directory} is at a URL, and compacting would move all of it here and back.",
-            f"Copy it here with {copy_hint(directory)}, compact that, and copy it to a new URL.",
+            f"{directory} is a URL; compacting would download and upload the whole set.",
+            f"Copy it here with {copy_hint(directory)}, compact that, and upload it to a new URL.",
         )
     began = time.monotonic()
     with locked(directory):

@@ -191,8 +191,8 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
     if scan.empty and not watch.should_stop():
         passed_over = ", ".join(f"{kind} {n}" for kind, n in source.ignored.most_common(8))
         raise CannotContinueError(
-            f"The inputs hold no images (passed over: {passed_over or 'nothing'}).",
-            "Check the inputs and --include, --exclude, --hidden, --follow-links.",
+            f"The inputs contain no images (skipped: {passed_over or 'nothing'}).",
+            "Check the inputs, --include, --exclude, --hidden and --follow-links.",
         )
     return tensors, scan
 

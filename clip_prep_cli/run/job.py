@@ -80,26 +80,26 @@ class Job:
 
     def _check_options(self) -> None:
         if self.options["null"] and not self.options["files_from"]:
-            raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
+            raise UsageError("-0 needs --files-from.", "Add --files-from, or drop -0.")
         if self.options["scheduler"] is not None and self.options["executor"] != "dask":
-            raise UsageError("--scheduler is about Dask.", "Add --executor dask, or leave it out.")
+            raise UsageError("--scheduler needs --executor dask.", "Add it, or drop --scheduler.")
 
     def _check_tensors(self) -> None:
         if self.settings.format == "npy" and self.settings.dtype == "bfloat16":
             raise UsageError(
-                "NumPy has no bfloat16, so --format npy cannot hold it.",
-                "Take --format pt, or --dtype float16.",
+                "NumPy has no bfloat16, so --format npy cannot store it.",
+                "Use --format pt or --dtype float16.",
             )
         if self.settings.format == "pt" and find_spec("torch") is None:
             raise UsageError(
                 "--format pt needs PyTorch, which is not installed.",
-                "Install it with `pip install 'clip-prep-cli[torch]'`, or take --format npy.",
+                "Install it with `pip install 'clip-prep-cli[torch]'`, or use --format npy.",
             )
 
     def _check_inputs(self) -> None:
         if not self.inputs and not self.options["files_from"]:
             raise UsageError(
-                "There is no input.", "Name directories or image files, or a list by --files-from."
+                "No input was given.", "Name directories or images, or a list with --files-from."
             )
         for name in self.inputs:
             if is_url(name):
@@ -109,26 +109,24 @@ class Job:
                 raise UsageError(f"The input {name} does not exist.", _instead_of(name))
             if self._would_walk_output(name):
                 raise UsageError(
-                    f"The output {self.out} lies inside the input {name}, and would be walked.",
-                    "Take an --out beside the inputs.",
+                    f"The output {self.out} is inside the input {name}.",
+                    "Choose an --out outside the inputs.",
                 )
 
     def _check_output(self) -> None:
         if isinstance(self.out, RemotePath):
             if self.out.scheme in ("http", "https"):
-                raise UsageError(
-                    f"Nothing can be written to {self.out}.", "Take s3://, gs:// or the like."
-                )
+                raise UsageError(f"Cannot write to {self.out}.", "Use s3://, gs:// or the like.")
         elif not self.out.exists() and (url := _almost_url(str(self.out))):
             raise UsageError(
-                f"The output {self.out} is no URL.",
-                f"Was {url} meant? Else write {self.out.absolute()}.",
+                f"The output {self.out} looks like a mistyped URL.",
+                f"Did you mean {url}? If not, write {self.out.absolute()}.",
             )
         elif self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"The output {self.out} is a file.", "Take a directory as --out.")
+            raise UsageError(f"The output {self.out} is a file.", "Choose a directory as --out.")
         elif self.options["staging"]:
             raise UsageError(
-                f"--staging is for an output at a URL, and {self.out} is none.", "Leave it out."
+                f"--staging needs an output at a URL, not {self.out}.", "Drop --staging."
             )
 
     def _would_walk_output(self, name: str) -> bool:
@@ -170,7 +168,7 @@ def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
         return resolutions(models)
     except KeyError as error:
         raise UsageError(
-            f"{error.args[0]!r} is not a model.", f"The models are {', '.join(MODELS)}."
+            f"{error.args[0]!r} is not a known model.", f"Use one of {', '.join(MODELS)}."
         ) from error
 
 
@@ -183,12 +181,12 @@ def _almost_url(name: str) -> str | None:
 def _instead_of(name: str) -> str:
     """What somebody may have meant who named something that is not there."""
     if url := _almost_url(name):
-        return f"Was {url} meant?"
+        return f"Did you mean {url}?"
     names = name.split("/")
     for count in range(1, len(names)):
         archive = "/".join(names[:count])
         if is_archive(archive) and os.path.isfile(archive):
-            return f"Name the archive, {archive}, and the images in it by --include."
+            return f"Name the archive, {archive}, and select images in it with --include."
     return "Check the path."
 
 

@@ -15,12 +15,12 @@ from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
 
 SECTIONS = (
-    "What to convert",
-    "Into what",
-    "How images are treated",
-    "When run again",
-    "When images fail",
-    "The run",
+    "Input",
+    "Output",
+    "Images",
+    "Repeated runs",
+    "Failures",
+    "General",
 )
 """The tasks by which `convert --help` lists the options."""
 
@@ -62,13 +62,13 @@ class Option:
             UsageError: with what it can be.
         """
         if self.choices and value not in self.choices and not self._is_also(value):
-            python = f", or, from Python, a {self.also.__name__}" if self.also else ""
+            python = f", or, from Python, an instance of {self.also.__name__}" if self.also else ""
             allowed = ", ".join(self.choices) + python
-            raise UsageError(f"{name} is {value!r}.", f"It can be {allowed}.")
+            raise UsageError(f"{name} cannot be {value!r}.", f"Use one of {allowed}.")
         if isinstance(value, int | float) and not self._is_in_range(value):
-            bound = "above 0" if self.above_zero else f"at least {self.at_least:g}"
-            most = f" and at most {self.at_most:g}" if self.at_most is not None else ""
-            raise UsageError(f"{name} is {value}.", f"It must be {bound}{most}.")
+            bound = "above 0" if self.above_zero else f"at least {self.at_least:,}"
+            most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
+            raise UsageError(f"{name} cannot be {value}.", f"It must be {bound}{most}.")
 
     def _is_also(self, value: object) -> bool:
         return self.also is not None and isinstance(value, self.also)
@@ -89,7 +89,7 @@ class ConvertOptions(TypedDict, total=False):
         str | None,
         Option(
             _SOURCES,
-            "Read further inputs from a file, or `-`, one a line.",
+            "Read more inputs from a file, or `-`, one per line.",
             default=None,
             metavar="FILE",
             path="file",
@@ -98,31 +98,33 @@ class ConvertOptions(TypedDict, total=False):
     null: Annotated[
         bool,
         Option(
-            _SOURCES, "A zero byte ends each of them (find -print0).", default=False, short="-0"
+            _SOURCES, "Their names are NUL-separated (find -print0).", default=False, short="-0"
         ),
     ]
     include: Annotated[
         Iterable[str],
         Option(
             _SOURCES,
-            "Only files that match, as in .gitignore; repeatable.",
+            "Only matching files (.gitignore syntax); repeatable.",
             default=(),
             metavar="GLOB",
         ),
     ]
     exclude: Annotated[
         Iterable[str],
-        Option(_SOURCES, "No files or folders that match; repeatable.", default=(), metavar="GLOB"),
+        Option(
+            _SOURCES, "Skip matching files and folders; repeatable.", default=(), metavar="GLOB"
+        ),
     ]
     follow_links: Annotated[
         bool, Option(_SOURCES, "Follow symbolic links below the inputs.", default=False, short="-L")
     ]
-    hidden: Annotated[bool, Option(_SOURCES, "Take what begins with a dot as well.", default=False)]
+    hidden: Annotated[bool, Option(_SOURCES, "Include hidden files.", default=False)]
     staging: Annotated[
         str | os.PathLike[str] | None,
         Option(
             _TARGET,
-            "Where shards for a URL are built.",
+            "Where to build shards for a URL.",
             default=None,
             metavar="DIR",
             path="directory",
@@ -130,13 +132,13 @@ class ConvertOptions(TypedDict, total=False):
         ),
     ]
     format: Annotated[
-        str, Option(_TARGET, "pt: for torch.load.", default="npy", choices=("npy", "pt"))
+        str, Option(_TARGET, "pt is for torch.load.", default="npy", choices=("npy", "pt"))
     ]
     dtype: Annotated[
         str,
         Option(
             _TARGET,
-            "Or float16, bfloat16 (pt only), uint8 (pixels, not normalized).",
+            "float32, float16, bfloat16 (pt only) or uint8 (not normalized).",
             default="float32",
             metavar="DTYPE",
             choices=("float32", "float16", "bfloat16", "uint8"),
@@ -148,12 +150,14 @@ class ConvertOptions(TypedDict, total=False):
             _TARGET, "Images per shard.", default=1024, metavar="N", at_least=1, at_most=1 << 24
         ),
     ]
-    overwrite: Annotated[bool, Option(_TARGET, "Start the set in DIR anew.", default=False)]
+    overwrite: Annotated[
+        bool, Option(_TARGET, "Discard the set in DIR and start over.", default=False)
+    ]
     exif: Annotated[
         str,
         Option(
             _IMAGES,
-            "apply: upright first; the reference does not.",
+            "apply turns images upright, unlike the reference.",
             default="ignore",
             choices=("ignore", "apply"),
         ),
@@ -161,14 +165,14 @@ class ConvertOptions(TypedDict, total=False):
     max_pixels: Annotated[
         int,
         Option(
-            _IMAGES, "Refuse larger images.", default=DEFAULT_MAX_PIXELS, metavar="N", at_least=1
+            _IMAGES, "Reject larger images.", default=DEFAULT_MAX_PIXELS, metavar="N", at_least=1
         ),
     ]
     timeout: Annotated[
         float,
         Option(
             _IMAGES,
-            "Give an image up after this long.",
+            "Give up on an image after SECONDS.",
             default=DEFAULT_TIMEOUT,
             metavar="SECONDS",
             above_zero=True,
@@ -181,13 +185,11 @@ class ConvertOptions(TypedDict, total=False):
         ),
     ]
     checksum: Annotated[
-        bool, Option(_AGAIN, "Tell changed files by content, not by time.", default=False)
+        bool, Option(_AGAIN, "Detect changed files by content, not by time.", default=False)
     ]
-    prune: Annotated[
-        bool, Option(_AGAIN, "Let rows of deleted files count no more.", default=False)
-    ]
-    retry_failed: Annotated[bool, Option(_AGAIN, "Try again what failed before.", default=False)]
-    fail_fast: Annotated[bool, Option(_FAILING, "Stop at the first.", default=False)]
+    prune: Annotated[bool, Option(_AGAIN, "Drop the rows of deleted images.", default=False)]
+    retry_failed: Annotated[bool, Option(_AGAIN, "Retry images that failed before.", default=False)]
+    fail_fast: Annotated[bool, Option(_FAILING, "Stop at the first failure.", default=False)]
     workers: Annotated[
         int | None,
         Option(
@@ -198,14 +200,14 @@ class ConvertOptions(TypedDict, total=False):
             metavar="N",
             at_least=1,
             at_most=4096,
-            default_text="the usable CPUs",
+            default_text="usable CPUs",
         ),
     ]
     executor: Annotated[
         str | Executor,
         Option(
             _RUN,
-            "Or dask: a cluster.",
+            "local, or dask for a cluster.",
             default="local",
             metavar="NAME",
             choices=("local", "dask"),
@@ -216,7 +218,7 @@ class ConvertOptions(TypedDict, total=False):
         str | None,
         Option(
             _RUN,
-            "As tcp://HOST:8786; else a cluster is made here.",
+            "Dask scheduler (tcp://HOST:8786); else a local one.",
             default=None,
             metavar="ADDRESS",
         ),
@@ -225,7 +227,7 @@ class ConvertOptions(TypedDict, total=False):
         float,
         Option(
             _RUN,
-            "How long to try a failing store.",
+            "Retry a failing store for SECONDS.",
             default=DEFAULT_PATIENCE,
             metavar="SECONDS",
             at_least=0,
@@ -250,7 +252,7 @@ def completed(given: ConvertOptions) -> ConvertOptions:
     """
     options = declared()
     if unknown := set(given) - set(options):
-        raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
+        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
     values = {name: option.default for name, option in options.items()} | given
     for name, option in options.items():
         option.check(name, values[name])

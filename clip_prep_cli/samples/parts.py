@@ -80,9 +80,7 @@ class Part(NamedTuple):
             crc = zlib.crc32(piece, crc)
             yield piece
         if crc != self.zipped.crc:
-            raise ImageError(
-                "corrupt", "its checksum in the archive (CRC-32) is not that of its bytes"
-            )
+            raise ImageError("corrupt", "its bytes do not match the archive's CRC-32")
 
 
 class Streamed(NamedTuple):
@@ -120,7 +118,7 @@ def _pieces(read_at: ReadAt, offset: int, size: int) -> Iterator[bytes]:
     while offset < end:
         piece = read_at(offset, min(_CHUNK, end - offset))
         if not piece:
-            raise ImageError("truncated", f"the archive ends {end - offset} bytes before it does")
+            raise ImageError("truncated", f"the archive is {end - offset} bytes too short for it")
         yield piece
         offset += len(piece)
 
@@ -128,7 +126,7 @@ def _pieces(read_at: ReadAt, offset: int, size: int) -> Iterator[bytes]:
 def _header_bytes(header: bytes) -> int:
     """How long a local header is, with the name and the extra field that are part of it."""
     if len(header) < LOCAL_HEADER.size or not header.startswith(LOCAL_SIGNATURE):
-        raise ImageError("corrupt", "the archive has no header for it at its place")
+        raise ImageError("corrupt", "the archive has no header for it where it should be")
     *_, name, extra = LOCAL_HEADER.unpack(header)
     return LOCAL_HEADER.size + int(name) + int(extra)
 
@@ -143,11 +141,9 @@ def _inflated(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
             try:
                 piece = inflater.decompress(rest, left + 1)
             except zlib.error as error:
-                raise ImageError(
-                    "corrupt", f"its compressed bytes are damaged ({error})"
-                ) from error
+                raise ImageError("corrupt", f"its compressed data is damaged ({error})") from error
             if len(piece) > left:
-                raise ImageError("corrupt", f"it is larger than the {size} bytes it claims to be")
+                raise ImageError("corrupt", f"it is larger than its declared {size} bytes")
             left -= len(piece)
             rest = inflater.unconsumed_tail
             yield piece

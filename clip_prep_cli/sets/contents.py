@@ -72,7 +72,7 @@ class Contents:
         roots = len(self.roots.paths)
         for row, (sample, xxh128) in enumerate(rows):
             if sample.root >= roots:
-                raise ValueError(f"row {row} names root {sample.root}, which there is not")
+                raise ValueError(f"row {row} refers to root {sample.root}, which does not exist")
             if row in entry.superseded:  # pruned, if by nothing newer
                 continue
             place = Place(entry.number, row, sample.size, sample.mtime_ns, xxh128)
@@ -132,7 +132,7 @@ def load(directory: Location, manifest: Manifest, *, checksums: bool = False) ->
         for name, file in entry.files.items():
             with reading(directory / name):
                 if _size(directory, name, listed) != file.size:
-                    raise ValueError("its size is not that in the manifest")
+                    raise ValueError("its size does not match the manifest")
 
     def index_of(entry: ShardEntry) -> bytes:
         return read_index(directory, entry)
@@ -190,7 +190,7 @@ def _entry(
 def _load_failures(path: Location, contents: Contents, manifest: Manifest) -> None:
     content = path.read_bytes() if path.exists() else b""
     if manifest.failures and manifest.failures != FileSum.of(content):
-        raise ValueError(f"its checksum is not that in {MANIFEST}")
+        raise ValueError(f"its checksum does not match {MANIFEST}")
     for failure in map(Failure.from_json, content.decode().splitlines()):
         if failure.shard is None:
             contents.unplaced.append(failure)

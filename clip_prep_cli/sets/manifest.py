@@ -141,7 +141,7 @@ class Manifest:
         fields = json.loads(content)
         settings = SetSettings.from_json(fields)
         if fields["settings_digest"] != settings.digest():
-            raise ValueError("its settings_digest is not that of its settings")
+            raise ValueError("its settings_digest does not match its settings")
         return cls(
             settings=settings,
             created=fields["created"],
@@ -200,13 +200,13 @@ def read_manifest(directory: Location) -> Manifest | None:
     with reading(path):
         body, mark, rest = content.rpartition(_MARK)
         if mark + rest != _signature(body):
-            raise ValueError("its checksum is not that of its content")
+            raise ValueError("its checksum does not match its content")
         version = json.loads(content)["format_version"]
     if version != FORMAT_VERSION:
         raise CannotContinueError(
-            f"{directory} is a set of format version {version}; this clip-prep knows "
+            f"{directory} has format version {version}; this clip-prep supports only "
             f"{FORMAT_VERSION}.",
-            "Use the clip-prep that made it, or another --out.",
+            "Use the clip-prep version that made it, or another --out.",
         )
     with reading(path):
         return Manifest.from_bytes(content)
@@ -223,7 +223,7 @@ def manifest_of(directory: Location) -> Manifest:
     manifest = read_manifest(directory)
     if manifest is None:
         raise CannotContinueError(
-            f"{directory} has no {MANIFEST}, so it is no set of clip-prep.", "Check the path."
+            f"{directory} is not a clip-prep set: it has no {MANIFEST}.", "Check the path."
         )
     return manifest
 
@@ -241,14 +241,14 @@ def reading(path: Location) -> Iterator[None]:
         raise _damage(f"{path} is missing.") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"
-        raise _damage(f"{path} is damaged, or not from clip-prep ({what}).") from error
+        raise _damage(f"{path} is damaged, or was not written by clip-prep ({what}).") from error
 
 
 def _damage(problem: str) -> DamagedError:
     return DamagedError(
         problem,
-        "Restore it from a copy, or start the set anew with `clip-prep convert --overwrite`; "
-        "`clip-prep verify` tells what else is wrong.",
+        "Restore it from a backup, or start over with `clip-prep convert --overwrite`; "
+        "`clip-prep verify` reports what else is wrong.",
     )
 
 
@@ -263,7 +263,7 @@ def read_index(directory: Location, entry: ShardEntry) -> bytes:
     with reading(path):
         content = path.read_bytes()
         if FileSum.of(content) != entry.files[entry.index]:
-            raise ValueError("its checksum is not that in the manifest")
+            raise ValueError("its checksum does not match the manifest")
     return content
 
 

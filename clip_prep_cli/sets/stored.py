@@ -90,7 +90,7 @@ class StoredSet:
         with reading(path), open_read(path) as lines:
             if expected := self.manifest.failures:
                 if hashlib.file_digest(lines, xxh3_128).hexdigest() != expected.xxh128:
-                    raise ValueError(f"its checksum is not that in {MANIFEST}")
+                    raise ValueError(f"its checksum does not match {MANIFEST}")
                 lines.seek(0)
             yield from map(Failure.from_json, lines)
 
@@ -138,6 +138,6 @@ class StoredRows:
         if xxh3_64_hexdigest(data) != record.rows[layout.folder]:
             raise DamagedError(
                 f"{path}: row {row} ({record.sample.path}) does not match its checksum.",
-                "Restore the file from a copy, or start the set anew with --overwrite.",
+                "Restore the file from a backup, or start over with --overwrite.",
             )
         return data

@@ -60,5 +60,5 @@ def _pt_data(file: IO[bytes]) -> int:
         # A local file header: 30 bytes, of which the last two fields are lengths of what follows.
         name_length, extra_length = struct.unpack("<26xHH", file.read(30))
     except (zipfile.BadZipFile, KeyError, NotImplementedError, struct.error) as error:
-        raise ValueError(f"not an archive of torch.save ({error})") from error
+        raise ValueError(f"not a file written by torch.save ({error})") from error
     return header_offset + 30 + int(name_length) + int(extra_length)

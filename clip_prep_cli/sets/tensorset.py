@@ -273,14 +273,14 @@ def open_set(
     if manifest is None:
         if settings is None or any(not name.endswith(".partial") for name in own_files(directory)):
             raise CannotContinueError(
-                f"{directory} has no {MANIFEST}, so it is no set of clip-prep.",
-                "Check the path; a set that lost its manifest needs it back, or --overwrite.",
+                f"{directory} is not a clip-prep set: it has no {MANIFEST}.",
+                "Check the path; if a set lost its manifest, restore it, or use --overwrite.",
             )
         return TensorSet(directory, settings, None)
     if settings and (differences := settings.differences(manifest.settings)):
         raise CannotContinueError(
-            f"{directory} holds a set with other settings; asked for:",
-            "Use the set's settings, or another --out, or --overwrite to start it anew.",
+            f"{directory} holds a set with different settings. Requested:",
+            "Use the set's settings, another --out, or --overwrite to start over.",
             tuple(differences),
         )
     tensors = TensorSet(directory, manifest.settings, manifest)

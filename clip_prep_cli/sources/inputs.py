@@ -145,7 +145,7 @@ class Source:
         except OSError as error:
             why = error.strerror
             if name.endswith("\r"):
-                why = f"{why}; its name ends as the lines of Windows do"
+                why = f"{why}; its name ends in a carriage return (Windows line ending)"
             yield Failure(Sample(root, path, 0, 0), "unreadable", f"cannot be read: {why}", None)
             return
         yield from self._found(Sample(root, path, stat.st_size, stat.st_mtime_ns), name)

@@ -34,7 +34,7 @@ class NameList:
             yield from map(self._name, filter(None, whole))
             if len(rest) > _LONGEST:
                 raise CannotContinueError(
-                    f"{self._called} holds no end of a name.", "Is -0 missing, or one too many?"
+                    f"{self._called} has an overlong name.", "Is -0 missing, or not wanted?"
                 )
         if rest and not should_stop():
             yield self._name(rest)
@@ -45,7 +45,7 @@ class NameList:
 
     def _name(self, name: bytes) -> str:
         if b"\0" in name:
-            raise CannotContinueError(f"The names in {self.file} end with zero bytes.", "Add -0.")
+            raise CannotContinueError(f"{self._called} is NUL-separated.", "Add -0.")
         return os.fsdecode(name)
 
     def _chunks(self, should_stop: Callable[[], bool]) -> Iterator[bytes]:
@@ -63,7 +63,7 @@ class NameList:
                 yield chunk
         except OSError as error:
             raise CannotContinueError(
-                f"{self._called} cannot be read: {error.strerror}.", "Check it."
+                f"{self._called} cannot be read: {error.strerror}.", "Check that it is readable."
             ) from error
         finally:
             if file != _STDIN:

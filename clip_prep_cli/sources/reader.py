@@ -48,7 +48,7 @@ class Reader:
 
     def _limit(self, size: int) -> None:
         if size > self.most:
-            raise ImageError("too_large", f"{size} bytes are more than --max-pixels can need")
+            raise ImageError("too_large", f"{size} bytes is more than --max-pixels can need")
 
     def _fill(self, source: FileIO, size: int) -> memoryview:
         data = self._scratch.take(size)

@@ -57,7 +57,7 @@ class RemoteInputs:
                     raise cannot_go_on(url, error, patience) from error
                 raise UsageError(
                     f"The input {url} does not exist.",
-                    "Check the URL; patterns are for --include."
+                    "Check the URL; use --include for patterns."
                     if "*" in url
                     else "Check the URL.",
                 ) from error

@@ -97,30 +97,30 @@ def sync_directory(directory: Path) -> None:
 def storage_error(error: OSError, directory: Path, needed: int = 0) -> CannotContinueError:
     """What a failed write in `directory` means for the user; `needed` is in bytes."""
     place = f"{directory}, on the file system at {_mount_point(directory)}"
-    again = "then run the same command again: it goes on where it stopped."
+    again = "then run the same command again to continue."
     if error.errno == errno.EDQUOT:
         return CannotContinueError(
-            f"Over the disk quota in {place}{_needs(needed)}.", f"Make room, {again}"
+            f"Disk quota exceeded in {place}{_needs(needed)}.", f"Free some space, {again}"
         )
     if error.errno == errno.ENOSPC:
         stat = os.statvfs(_mount_point(directory))
         inodes = ""
         if stat.f_files and stat.f_favail < _FEW_INODES:
-            inodes = f", and inodes for {stat.f_favail} more files"
+            inodes = f", inodes for {stat.f_favail} more files"
         free = stat.f_bavail * stat.f_frsize
-        missing = f" ({needed - free:,} are missing)" if needed > free else ""
+        missing = f" ({needed - free:,} short)" if needed > free else ""
         return CannotContinueError(
-            f"No space left in {place}: {free:,} bytes are free{inodes}{_needs(needed)}{missing}.",
-            f"Make room, {again}",
+            f"No space left in {place}: {free:,} bytes free{inodes}{_needs(needed)}{missing}.",
+            f"Free some space, {again}",
         )
     if error.errno == errno.EFBIG:
         what = f"A shard of {needed:,} bytes" if needed else "A file"
         return CannotContinueError(
-            f"{what} is larger than `ulimit -f` allows, or than files can be in {place}.",
-            "Raise the limit, or take a smaller --shard-size.",
+            f"{what} exceeds `ulimit -f`, or the largest file possible in {place}.",
+            "Raise the limit, or use a smaller --shard-size.",
         )
     name = error.filename or directory
-    return CannotContinueError(f"Cannot write to {name}: {error.strerror}.", f"Mend that, {again}")
+    return CannotContinueError(f"Cannot write to {name}: {error.strerror}.", f"Fix that, {again}")
 
 
 def _needs(needed: int) -> str:

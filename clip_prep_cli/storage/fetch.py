@@ -94,7 +94,7 @@ class Fetcher:
             while file.content is None:
                 self._arrived.wait(_TICK_SECONDS)
                 if file.content is None and self._is_over():
-                    raise CannotContinueError(f"{file.url} was not waited for.", "Run it again.")
+                    raise CannotContinueError(f"Stopped waiting for {file.url}.", "Run it again.")
         if isinstance(file.content, CannotContinueError):
             raise file.content
 
@@ -223,7 +223,7 @@ def _asked(call: Callable[[], T], terms: Terms) -> T:
 
 def _limit(size: int, most: int) -> None:
     if size > most:
-        raise ImageError("too_large", f"{size} bytes are more than --max-pixels can need")
+        raise ImageError("too_large", f"{size} bytes is more than --max-pixels can need")
 
 
 def _range(place: Place, end: int) -> bytes:

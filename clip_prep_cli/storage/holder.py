@@ -28,8 +28,8 @@ def busy(directory: Path | RemotePath, holder: bytes, more: str = "") -> BusyErr
         fields = json.loads(holder)
         who = f"process {fields['pid']} on {fields['host']}, since {fields['since']}"
     except (ValueError, TypeError, KeyError):  # caught between taking the lock and signing it
-        who = "just started"
+        who = "it has just started"
     return BusyError(
         f"Another run is writing to {directory}: {who}.",
-        f"Wait until it has ended, or take another --out.{more}",
+        f"Wait for it to finish, or use another --out.{more}",
     )

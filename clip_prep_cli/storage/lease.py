@@ -27,7 +27,7 @@ _SETTLE_SECONDS = 0.5
 _TRIES = 5
 _IMPATIENCE = 5.0
 """Seconds for which a store is tried where nothing depends on it."""
-_UNTIL = f" If it is dead, its lock ends {LEASE_SECONDS / 60:g} minutes after it."
+_UNTIL = f" If it has died, its lock expires in {LEASE_SECONDS / 60:g} minutes."
 
 
 class Lease:
@@ -64,9 +64,9 @@ class Lease:
         """
         if _content(self._path) != self._content:
             raise BusyError(
-                f"Another run has taken {self._directory} over, since this one did not renew its "
+                f"Another run has taken over {self._directory}: this one did not renew its "
                 f"lock for {LEASE_SECONDS / 60:g} minutes.",
-                "What is committed stays. Let the other run end.",
+                "Committed shards are kept. Let the other run finish.",
             )
 
     def release(self) -> None:

@@ -107,7 +107,7 @@ def rename(path: Location, to: Location) -> None:
         path.replace(to)
         sync_directory(to.parent)
     else:
-        raise TypeError("a file cannot go from one kind of place to another by its name")
+        raise TypeError("cannot rename a file from one kind of storage to another")
 
 
 def remove_files(paths: Sequence[Location]) -> None:

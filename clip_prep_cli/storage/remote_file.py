@@ -82,7 +82,7 @@ class _RemoteFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         count = min(len(view), len(data) - begin)
         if count <= 0:
-            raise OSError(f"{self._url} has become shorter while it was read")
+            raise OSError(f"{self._url} became shorter while it was being read")
         view[:count] = memoryview(data)[begin : begin + count]
         self._position += count
         return count
@@ -121,7 +121,7 @@ class _RemoteFile(io.RawIOBase):
                 raise cannot_go_on(self._url, error, self._patience) from error
             raise OSError(words(error)) from error
         if answer is None:
-            raise OSError("it is waited for no more")
+            raise OSError("the run was stopped")
         return answer
 
     def _read_block(self, number: int) -> bytes:
@@ -136,7 +136,7 @@ class _RemoteFile(io.RawIOBase):
     def _ask_size(self) -> int:
         size = info_of(self._place)["size"]
         if size is None:
-            raise ValueError("its server does not say how large it is")
+            raise ValueError("its server does not report its size")
         return int(size)
 
 

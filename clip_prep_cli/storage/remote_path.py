@@ -225,7 +225,7 @@ class RemotePath:
                 fs.mv(partial, path)
             found = fs.info(path)["size"]
             if found != size:  # as OSError: to be tried again
-                raise OSError(errno.EIO, f"of {size:,} bytes {found:,} have arrived")
+                raise OSError(errno.EIO, f"only {found:,} of {size:,} bytes arrived")
 
         self._write(call)
 

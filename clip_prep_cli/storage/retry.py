@@ -120,21 +120,21 @@ def cannot_go_on(url: str, error: Exception, patience: float) -> CannotContinueE
     """What stops a run: `url` could not be read or listed, for a reason that concerns the store."""
     if not is_permanent(error):
         return CannotContinueError(
-            f"{origin(url)} does not answer: {words(error)} (tried for {patience:g} s, {url}).",
-            "Run the same command again when it does; --retry-for sets how long it is tried.",
+            f"{origin(url)} does not answer: {words(error)} (retried for {patience:g} s, {url}).",
+            "Run the same command again when it does; --retry-for sets how long to retry.",
         )
     if s3_code(error) == "NoSuchBucket":
-        return CannotContinueError(f"There is no bucket {origin(url)} ({url}).", "Check the URL.")
+        return CannotContinueError(f"No such bucket: {origin(url)} ({url}).", "Check the URL.")
     if isinstance(error, FileNotFoundError):
-        return CannotContinueError(f"{url} is not there ({words(error)}).", "Check the URL.")
+        return CannotContinueError(f"{url} does not exist ({words(error)}).", "Check the URL.")
     if not concerns_store(error):
         return CannotContinueError(
-            f"{url} cannot be asked for: {words(error)}.",
-            "Check the URL, and what the environment says of its store (AWS_ENDPOINT_URL, ...).",
+            f"Cannot access {url}: {words(error)}.",
+            "Check the URL, and the environment variables of its store (AWS_ENDPOINT_URL, ...).",
         )
     return CannotContinueError(
-        f"{url} is refused: {words(error)}.",
-        "Check the credentials, what they allow, and the region; see docs/remote.md.",
+        f"Access to {url} was refused: {words(error)}.",
+        "Check the credentials, their permissions and the region; see docs/remote.md.",
     )
 
 

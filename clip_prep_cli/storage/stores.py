@@ -47,8 +47,7 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
     except ImportError as error:
         raise CannotContinueError(
             f"{url} needs a package that is not installed ({error}).",
-            "Install it; those for s3://, gs:// and https:// come with "
-            "`pip install 'clip-prep-cli[remote]'`.",
+            "Install it; `pip install 'clip-prep-cli[remote]'` covers s3://, gs:// and https://.",
         ) from error
     except ValueError as error:
         raise UsageError(f"{url}: {error}.", "Check the URL.") from error

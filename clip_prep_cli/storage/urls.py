@@ -31,18 +31,18 @@ def checked(url: str) -> str:
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
     if not rest.strip("/"):
-        raise UsageError(f"{url} names no bucket or host.", f"Name it, as {scheme}://NAME/FOLDER.")
+        raise UsageError(f"{url} has no bucket or host.", f"Add it: {scheme}://NAME/FOLDER.")
     if ":" in host.rpartition("@")[0]:
         raise UsageError(
-            f"The URL {scheme}://...@{host.rpartition('@')[2]}/... holds a password.",
-            "Leave it out, and give credentials the way its store expects them (docs/remote.md).",
+            f"The URL {scheme}://...@{host.rpartition('@')[2]}/... contains a password.",
+            "Remove it, and provide credentials as its store expects them (docs/remote.md).",
         )
     url = f"{scheme.lower()}://{rest}"
     query = urlsplit(url).query if is_web(url) else ""
     if found := [name for name, _ in parse_qsl(query) if name.lower() in _SECRETS]:
         raise UsageError(
-            f"The URL {url.partition('?')[0]}?... holds a secret ({', '.join(found)}).",
-            "A set keeps the names of its sources; name them without it.",
+            f"The URL {url.partition('?')[0]}?... contains a secret ({', '.join(found)}).",
+            "A set records the names of its sources; use a URL without secrets.",
         )
     return url.rstrip("/")
 

@@ -225,7 +225,7 @@ class WorkerPool:
         if not timed_out or member.ticks == ticks:
             verdict = Refused("worker_died", f"the worker died twice: {end}")
             if timed_out:
-                detail = f"still not done after {self._timeout:g} s (--timeout)"
+                detail = f"not done after {self._timeout:g} s (--timeout)"
                 verdict = Refused("timeout", detail)
             self._blame(member, verdict, end)
         if not member.work:
@@ -268,6 +268,6 @@ def _signal_name(number: int) -> str:
 
 def _no_workers(why: str) -> CannotContinueError:
     return CannotContinueError(
-        f"Worker processes end before they convert anything ({why}).",
-        "Try fewer --workers, and `clip-prep --version`; the system's log may say more.",
+        f"Worker processes die before converting anything ({why}).",
+        "Try fewer --workers; `clip-prep --version` and the system log may say more.",
     )

@@ -124,13 +124,13 @@ def test_wrong_usage(options: tuple[str, ...], words: str, pictures: Path, tmp_p
     ("name", "words"),
     [
         ("nothing", "Check the path."),
-        ("s3:/bucket/photos", "Was s3://bucket/photos meant?"),
-        ("s3//bucket/photos", "Was s3://bucket/photos meant?"),
-        ("GS:bucket/photos", "Was gs://bucket/photos meant?"),
-        ("http:/host/photos", "Was http://host/photos meant?"),
-        ("s3://", "names no bucket or host"),
-        ("sftp://", "names no bucket or host"),
-        ("a.tar/1.png", "Name the archive, a.tar, and the images in it by --include."),
+        ("s3:/bucket/photos", "Did you mean s3://bucket/photos?"),
+        ("s3//bucket/photos", "Did you mean s3://bucket/photos?"),
+        ("GS:bucket/photos", "Did you mean gs://bucket/photos?"),
+        ("http:/host/photos", "Did you mean http://host/photos?"),
+        ("s3://", "has no bucket or host"),
+        ("sftp://", "has no bucket or host"),
+        ("a.tar/1.png", "Name the archive, a.tar, and select images in it with --include."),
     ],
 )
 def test_inputs_that_do_not_exist(
@@ -150,7 +150,7 @@ def test_an_output_that_is_nearly_a_url(
     monkeypatch.chdir(tmp_path)
     done = clip_prep("convert", "-mRN50", "-o", "s3:/bucket/out", pictures, status=2)
     whole = tmp_path / "s3:/bucket/out"
-    assert f"Was s3://bucket/out meant? Else write {whole}." in done.stderr
+    assert f"Did you mean s3://bucket/out? If not, write {whole}." in done.stderr
     assert not list(tmp_path.iterdir())
     clip_prep("convert", "-mRN50", "--dtype=uint8", "-o", whole, pictures)
 
@@ -160,7 +160,7 @@ def test_an_output_that_is_nearly_a_url(
     [
         ("-m", "Missing option '-m' / '--model'"),
         ("-o", "Missing option '-o' / '--out'"),
-        ("INPUT", "There is no input.\nName directories or image files, or a list by --files-from"),
+        ("INPUT", "No input was given.\nName directories or images, or a list with --files-from"),
     ],
 )
 def test_what_is_required(missing: str, words: str, pictures: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_outputs_that_cannot_be(pictures: Path, tmp_path: Path) -> None:
     """An output inside an input, or that is a file, or below one, is refused by name."""
     file = paint(tmp_path / "file.png")
     inside = convert(pictures, pictures / "out", status=2)
-    assert f"{pictures / 'out'} lies inside the input {pictures}" in inside.stderr
+    assert f"{pictures / 'out'} is inside the input {pictures}" in inside.stderr
     a_file = convert(pictures, file, status=2)
     assert f"{file} is a file" in a_file.stderr
     below = convert(pictures, file / "out", status=1)
@@ -188,7 +188,7 @@ def test_no_images(option: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").touch()
     done = convert(tmp_path / "in", tmp_path / "out", option, status=1)
-    assert "hold no images" in done.stderr
+    assert "contain no images" in done.stderr
     assert ".txt 1" in done.stderr
     assert os.listdir(tmp_path) == ["in"]
 

@@ -13,12 +13,12 @@ from clip_prep_cli.run.options import SECTIONS
 from tests.support.command import clip_prep
 
 EXPECTED = {
-    "What to convert": "files-from null include exclude follow-links hidden",
-    "Into what": "model out staging format dtype shard-size overwrite",
-    "How images are treated": "exif max-pixels timeout",
-    "When run again": "checksum prune retry-failed",
-    "When images fail": "max-failures fail-fast",
-    "The run": "workers executor scheduler retry-for dry-run json quiet verbose help",
+    "Input": "files-from null include exclude follow-links hidden",
+    "Output": "model out staging format dtype shard-size overwrite",
+    "Images": "exif max-pixels timeout",
+    "Repeated runs": "checksum prune retry-failed",
+    "Failures": "max-failures fail-fast",
+    "General": "workers executor scheduler retry-for dry-run json quiet verbose help",
 }
 
 

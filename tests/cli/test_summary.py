@@ -84,16 +84,16 @@ def test_summary_of_what_was_left_alone(report: Report) -> None:
     ignored = {".txt": 5, "hidden": 7, **{f".{letter}": 1 for letter in "abcdef"}}
     lines = summary(replace(report, tally=tally, ignored=ignored)).splitlines()
     assert lines[1:] == [
-        "Unchanged: 2 images, converted before.",
-        "Failed before and unchanged: 3 images; --retry-failed tries again.",
-        "Passed over: 7 hidden, 5 .txt, 1 .a, 1 .b, 1 .c, 1 .d, 2 more.",
+        "Unchanged: 2 images, already converted.",
+        "Failed before and unchanged: 3 images; use --retry-failed to retry.",
+        "Skipped: 7 hidden, 5 .txt, 1 .a, 1 .b, 1 .c, 1 .d, 2 more.",
     ]
 
 
 def test_summary_of_a_run_that_was_stopped(report: Report) -> None:
     """It says how to go on."""
-    assert "the same command goes on" in summary(replace(report, complete=False))
-    assert "the same command goes on" not in summary(report)
+    assert "run the same command again" in summary(replace(report, complete=False))
+    assert "run the same command again" not in summary(report)
 
 
 def test_file_names_cannot_play_tricks_on_the_terminal(report: Report) -> None:

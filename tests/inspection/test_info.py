@@ -97,20 +97,20 @@ def test_text(source: Path, out: Path) -> None:
     assert said["Set"] == str(out)
     assert said["Images"] == "7"
     assert said["Failed"] == "2: 2 not_an_image"
-    assert said["Passed over"] == "1 other file, by the last run"
+    assert said["Skipped"] == "1 other file in the last run"
     assert said["Complete"] == "yes"
-    assert said["Tensors"] == "uint8, not normalized, .npy\n2 shards of at most 4 images"
+    assert said["Tensors"] == "uint8, not normalized, .npy\n2 shards of up to 4 images"
     assert said["EXIF"] == "ignored, as CLIP does"
     sizes = said["On disk"].splitlines()
     assert sizes[0].split(maxsplit=3)[3] == "RN50, RN101, ViT-B/32, ViT-B/16, ViT-L/14"
     assert sizes[1].startswith("336px")
-    assert sizes[2].startswith("in all")
+    assert sizes[2].startswith("total")
     assert said["Formats"] == "6 PNG, 1 JPEG"
     assert said["Modes"] == "6 RGB, 1 L"
     assert said["Megapixels"] == "<0.01 to 0.12, median <0.01"
     assert said["Duplicates"] == "1 image with the same content as another"
     assert said["Roots"] == str(source)
-    assert said["With"].startswith("clip-prep ")
+    assert said["Made with"].startswith("clip-prep ")
     paths = (str(out), str(source))
     text = clip_prep("info", out).stdout.splitlines()
     assert [line for line in text if len(line) > 80 and not line.endswith(paths)] == []
@@ -129,7 +129,7 @@ def test_superseded_rows_count_no_more(source: Path, out: Path) -> None:
 def test_exif(tmp_path: Path) -> None:
     """A set that departs from the reference says so."""
     convert(album(tmp_path / "in", 1), tmp_path / "out", "--exif", "apply")
-    assert lines(tmp_path / "out")["EXIF"] == "images turned upright first"
+    assert lines(tmp_path / "out")["EXIF"] == "applied: images are turned upright first"
 
 
 def test_history(out: Path) -> None:
@@ -141,11 +141,11 @@ def test_history(out: Path) -> None:
     third = second._replace(from_shard=2, action="compact")
     replace(manifest, history=(first, second, third)).write(out)
     said = lines(out)
-    assert "With" not in said
+    assert "Made with" not in said
     assert said["History"].count("clip-prep ") == 1
-    assert "shard 1 on, 2030-01-02 03:04:05 UTC, converted with\n  pillow 99.0" in said["History"]
+    assert "shard 1, 2030-01-02 03:04:05 UTC, converted with\n  pillow 99.0" in said["History"]
     assert said["History"].endswith(
-        "shard 2 on, 2030-01-02 03:04:05 UTC, compacted with\n  the same versions"
+        "shard 2, 2030-01-02 03:04:05 UTC, compacted with\n  the same versions"
     )
     assert [era["action"] for era in as_json(out)["history"]] == ["convert", "convert", "compact"]
 
@@ -178,7 +178,7 @@ def test_an_empty_set(tmp_path: Path) -> None:
 
 def test_no_set(tmp_path: Path) -> None:
     """A directory that holds none, and none at all."""
-    assert "no set of clip-prep" in clip_prep("info", tmp_path, status=1).stderr
+    assert "is not a clip-prep set" in clip_prep("info", tmp_path, status=1).stderr
     assert "does not exist" in clip_prep("info", tmp_path / "none", status=2).stderr
 
 

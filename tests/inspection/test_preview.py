@@ -107,7 +107,7 @@ def test_what_it_says(out: Path, tmp_path: Path) -> None:
     """One line with what was written where."""
     sheet = tmp_path / "sheet.PNG"
     said = clip_prep("preview", out, "-o", sheet, "--count", "4").stdout
-    assert said.startswith(f"Wrote {sheet}: 4 of 8 images, 2 to a row")
+    assert said.startswith(f"Wrote {sheet}: 4 of 8 images, 2 per row")
     assert said.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet.PNG"]
 
@@ -184,7 +184,7 @@ def test_crop_without_the_sources(tmp_path: Path) -> None:
     os.mkfifo(source / "0002.png")
     drawn = Drawn(tmp_path / "out", tmp_path / "sheet.png", "--crop")
     assert [cell["note"] for cell in drawn.cells] == [
-        "stored row: the source is gone",
+        "stored row: the source is missing",
         "stored row: the source has changed",
         "stored row: is not a regular file",
         "",
@@ -248,9 +248,9 @@ def test_nothing_to_show(tmp_path: Path) -> None:
     (source / "0000.png").write_bytes(b"")
     convert(source, tmp_path / "none", status=3)
     for directory, options, words in (
-        (tmp_path / "none", (), "holds no images"),
-        (tmp_path / "out", ("--failures",), "has failed"),
-        (source, (), "no set of clip-prep"),
+        (tmp_path / "none", (), "has no images"),
+        (tmp_path / "out", ("--failures",), "has no failures"),
+        (source, (), "is not a clip-prep set"),
     ):
         sheet = tmp_path / "sheet.png"
         assert words in clip_prep("preview", directory, "-o", sheet, *options, status=1).stderr
@@ -263,10 +263,10 @@ def test_nothing_to_show(tmp_path: Path) -> None:
         ((), "`-o sheet.png`"),
         (("-o", "sheet.jpg"), "`-o sheet.png`"),
         (("-o", "."), "is a directory"),
-        (("-o", "sheet.png", "--resolution", "288"), "--resolution 224, --resolution 336"),
-        (("-o", "sheet.png", "-m", "RN50x4"), "nothing at 288px"),
-        (("-o", "sheet.png", "-m", "RN50x4", "--resolution", "224"), "RN50x4 has 288px"),
-        (("-o", "sheet.png", "-m", "all"), "'all' is not a model"),
+        (("-o", "sheet.png", "--resolution", "288"), "--resolution 224 or --resolution 336"),
+        (("-o", "sheet.png", "-m", "RN50x4"), "no 288px tensors"),
+        (("-o", "sheet.png", "-m", "RN50x4", "--resolution", "224"), "RN50x4 uses 288px"),
+        (("-o", "sheet.png", "-m", "all"), "'all' is not a known model"),
         (("-o", "sheet.png", "--crop", "--failures"), "--crop"),
         (("-o", "sheet.png", "--count", "401"), "--count"),
     ],
@@ -289,7 +289,7 @@ def test_wrong_usage(
 def test_outputs_that_cannot_be(out: Path, tmp_path: Path) -> None:
     """Inside the set, where `verify` would find it; and where there is no folder."""
     inside = clip_prep("preview", out, "-o", out / "sheet.png", status=2).stderr
-    assert "lies inside the set" in inside
+    assert "is inside the set" in inside
     sheet = tmp_path / "none" / "sheet.png"
     assert f"Cannot write {sheet}" in clip_prep("preview", out, "-o", sheet, status=1).stderr
 

@@ -50,7 +50,7 @@ def test_all_equal(suffix: str, dtype: str, sample_images: Path, tmp_path: Path)
     options = ("--exclude", "broken", "-m", "RN50x4", "--format", suffix, "--dtype", dtype)
     convert(sample_images, out, *options, "--shard-size", "7")
     done = clip_prep("verify", out, "--sources", "all")
-    assert "\nMade anew from their sources by Pillow: 18 images, 18 equal.\n" in done.stdout
+    assert "\nRecomputed from source with Pillow: 18 images, 18 equal.\n" in done.stdout
     assert checked(out) == {"checked": 18, "equal": 18, **NONE}
 
 
@@ -86,7 +86,7 @@ def test_a_wrong_row(out: Path) -> None:
                 "file": "224px/shard-000001.npy",
                 "row": 1,
                 "path": "0005.png",
-                "problem": "is not what its source gives",
+                "problem": "does not match the row recomputed from its source",
             }
         ],
     }

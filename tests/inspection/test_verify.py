@@ -93,7 +93,7 @@ def test_a_sound_set(options: tuple[str, ...], tmp_path: Path) -> None:
     out = made(tmp_path, *options)
     before = stamps(out)
     done = clip_prep("verify", out)
-    assert done.stdout.startswith(f"As it was written: {out} (4 shards, 11 rows, ")
+    assert done.stdout.startswith(f"Intact: {out} (4 shards, 11 rows, ")
     assert clip_prep("verify", out, "-q").stdout == ""
     result = json.loads(clip_prep("verify", out, "--json").stdout)
     size = sum(path.stat().st_size for path in out.glob("*/*"))
@@ -145,9 +145,9 @@ def test_the_command_names_the_file(name: str, at: int, npy: Path) -> None:
     """Exit status 4, and the damaged file among the words and in the JSON, quiet or not."""
     with flipped(npy / name, at):
         done = clip_prep("verify", npy, "-q", status=4)
-        assert done.stdout.startswith(f"Not as it was written: {npy} (")
+        assert done.stdout.startswith(f"Not intact: {npy} (")
         assert f"\n  {name}" in done.stdout
-        assert "did not get through" not in done.stdout
+        assert "did not finish" not in done.stdout
         assert accused(npy) == {name}
 
 
@@ -278,7 +278,7 @@ def test_no_set(out: Path) -> None:
     """A directory that is no set, and a set of the future, are refused in words."""
     shutil.rmtree(out / "index")
     (out / "manifest.json").unlink()
-    assert "no set of clip-prep" in clip_prep("verify", out, status=1).stderr
+    assert "is not a clip-prep set" in clip_prep("verify", out, status=1).stderr
     clip_prep("verify", out / "none", status=2)
 
 

@@ -30,8 +30,8 @@ def test_while_a_run_writes(images: int, tmp_path: Path) -> None:
         wait_until(lambda: any(out.glob("224px/*.partial")) and any(out.glob("manifest.json")))
         before = tree_digest(out)
         done = clip_prep("verify", out)
-        assert done.stdout.startswith("As it was written: ")
-        assert "did not get through" in done.stdout
+        assert done.stdout.startswith("Intact: ")
+        assert "did not finish" in done.stdout
         assert tree_digest(out) == before
         (tmp_path / "hook" / "gate").touch()
         run.ends_with(0)

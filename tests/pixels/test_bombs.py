@@ -48,9 +48,9 @@ def test_what_is_too_large_is_so_by_its_size(defused: Path) -> None:
     """None is refused only since there was no memory for it."""
     for line in read_lines(defused / "out" / "failures.jsonl"):
         if line["reason"] == "too_large":
-            assert line["detail"].endswith(("pixels are over --max-pixels", "it is too large")), (
-                line
-            )
+            assert line["detail"].endswith(
+                ("pixels exceed --max-pixels", "it would be too large")
+            ), line
 
 
 def test_the_images_beside_them_are_converted(defused: Path) -> None:

@@ -104,7 +104,7 @@ def test_other_formats_are_named(data: bytes, name: str) -> None:
     [
         (b"", "the file is empty"),
         (b"<!DOCTYPE html>\n<title>404</title>", "the content is text"),
-        (b"\x00\x01\x02\xff" * 20, "the content is of no known image format"),
+        (b"\x00\x01\x02\xff" * 20, "the content is not in a known image format"),
     ],
 )
 def test_what_is_no_image(data: bytes, detail: str) -> None:
@@ -126,7 +126,7 @@ def test_the_limit_of_pixels_is_exact(name: str) -> None:
     data = saved(make_image("L", (40, 25), 0), name)
     assert Decoder(1000).decode(memoryview(data))[2:4] == (40, 25)
     error = refusal(data, 999)
-    assert (error.reason, error.detail) == ("too_large", "1000 pixels are over --max-pixels")
+    assert (error.reason, error.detail) == ("too_large", "1000 pixels exceed --max-pixels")
 
 
 @pytest.mark.usefixtures("process")
@@ -146,7 +146,7 @@ def test_the_limit_of_pixels_holds_for_images_inside_images() -> None:
     prepare_process(249_999)
     with pytest.raises(Exception, match="exceeds limit") as caught:
         open_image(icon, 249_999).load()
-    assert reason_of(caught.value) == ("too_large", "250000 pixels are over --max-pixels")
+    assert reason_of(caught.value) == ("too_large", "250000 pixels exceed --max-pixels")
 
 
 @pytest.mark.usefixtures("process")

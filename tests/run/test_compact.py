@@ -114,7 +114,9 @@ def test_compacting_twice(out: Path) -> None:
     """A compact set is left alone, to the last file."""
     clip_prep("compact", out, "-q")
     before = stamps(out)
-    assert clip_prep("compact", out).stdout.startswith(f"Nothing to do: {out} is compact (3 shards")
+    assert clip_prep("compact", out).stdout.startswith(
+        f"Nothing to do: {out} is already compact (3 shards"
+    )
     result = json.loads(clip_prep("compact", out, "--json").stdout)
     assert (result["written"], result["rows"], result["complete"]) == (0, 14, True)
     assert stamps(out) == before
@@ -216,7 +218,7 @@ def test_pruned_rows_stay_pruned(at: int, pruned: Path) -> None:
 
 
 def test_sigint(out: Path, nightly: Path, fresh: Contents) -> None:
-    """A signal ends it in order: status 130, a whole set, and the same command goes on."""
+    """A signal ends it in order: status 130, a whole set, and the same command continues."""
     compact_until(out, 30, 2)
     assert live(out) == live(nightly)
     assert not faults(out)
@@ -282,7 +284,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
 def test_no_set(tmp_path: Path) -> None:
     """A directory that is no set is left as it is."""
     (tmp_path / "notes.txt").touch()
-    assert "no set of clip-prep" in clip_prep("compact", tmp_path, status=1).stderr
+    assert "is not a clip-prep set" in clip_prep("compact", tmp_path, status=1).stderr
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 

@@ -98,7 +98,7 @@ def test_full_disk(at: int, which: str, sealed: int | None, given: Given, tmp_pa
         said = stops(given, out, Tracing(_FILL, at, which).env(hook, out))
         assert was_met(hook)
         assert "No space left in" in said
-        assert " bytes are free" in said
+        assert " bytes free" in said
         assert sealed in {None, len(list(out.glob("index/*")))}
         (tmp_path / "disk" / "ballast").unlink()
         finishes(given, out)
@@ -108,7 +108,7 @@ def test_full_disk(at: int, which: str, sealed: int | None, given: Given, tmp_pa
 @pytest.mark.parametrize(
     ("pages", "sealed", "words"),
     [
-        (3, 0, "4,096 bytes are free, the next shard needs 606,208 (602,112 are missing).\n"),
+        (3, 0, "4,096 bytes free, the next shard needs 606,208 (602,112 short).\n"),
         (500, 3, "the next shard needs 606,208"),
     ],
 )
@@ -181,12 +181,12 @@ def refusal(error: str, at: int, which: str, role: str = "parent") -> Tracing:
     ids=lambda fault: " ".join([fault.code[14:20], str(fault.at), fault.which, fault.role]),
 )
 def test_refusals(fault: Tracing, given: Given, tmp_path: Path) -> None:
-    """Whatever the system refuses and when, the run names it; later the same command goes on."""
+    """Whatever the system refuses and when, the run names it; later the same command continues."""
     out, hook = tmp_path / "out", tmp_path / "hook"
     said = stops(given, out, fault.env(hook, out))
     assert was_met(hook)
     assert any(words in said for words in ("No space left", "disk quota", "Input/output error"))
-    assert "(0 are missing)" not in said
+    assert "(0 short)" not in said
     finishes(given, out)
 
 
@@ -254,7 +254,7 @@ def test_a_disk_that_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [0, 50, 500])
 def test_file_size_limit(limit: int, given: Given, tmp_path: Path) -> None:
-    """A limit that forbids even the small files is named; without it the same command goes on."""
+    """A limit that forbids even the small files is named; without it the same command continues."""
     out = tmp_path / "out"
     code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     said = stops(given, out, customized(tmp_path / "limit", code))

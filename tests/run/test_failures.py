@@ -108,7 +108,7 @@ def test_bombs_are_refused_by_their_headers(broken: Path) -> None:
     """What a header or a file's size claims is refused before there is memory for it."""
     details = {line["path"]: line["detail"] for line in read_lines(broken / "failures.jsonl")}
     for name in ("bomb.png", "bomb.bmp"):
-        assert details[name] == "10000000000 pixels are over --max-pixels"
+        assert details[name] == "10000000000 pixels exceed --max-pixels"
     assert details["huge.png"].startswith(f"{1 << 40} bytes")
 
 

@@ -96,7 +96,7 @@ def test_stopped(number: int, source: Path, expected: dict[str, str], tmp_path: 
         wait_until(lambda: run.has_said("Stopping"))
         (tmp_path / "hook" / "gate").touch()
         run.ends_with(128 + number)
-        assert run.has_said("Stopped early; the same command goes on")
+        assert run.has_said("Stopped early; run the same command again")
     check_whole(out)
     manifest = read_manifest(out)
     assert not manifest["complete"]

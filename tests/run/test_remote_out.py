@@ -168,7 +168,7 @@ def test_a_store_that_refuses(given: Given, target: Target) -> None:
     """What is not allowed ends the run at once, with words; what was committed stays."""
     target.proxy.inject(403, 99, method="PUT", path="224px/shard-000002")
     said = target.convert(given.source, status=1)
-    assert f"{target.url}/224px/shard-000002.npy is refused: injected" in said
+    assert f"Access to {target.url}/224px/shard-000002.npy was refused: injected" in said
     assert "Check the credentials" in said
     assert target.clean
     assert target.store.has("t/index/shard-000001.jsonl")
@@ -180,17 +180,17 @@ def test_no_store(given: Given, store: Store, wrong: str) -> None:
     """Without a store there is no run, and the reason is told."""
     url, env, status = f"{store.url}/t", store.env(), 1
     if wrong == "bucket":
-        url, words = "s3://no-such-bucket/t", "There is no bucket s3://no-such-bucket"
+        url, words = "s3://no-such-bucket/t", "No such bucket: s3://no-such-bucket"
     elif wrong == "credentials":
         env = {**env, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-        words = f"{url}/.clip-prep.lock is refused: Unable to locate credentials"
+        words = f"Access to {url}/.clip-prep.lock was refused: Unable to locate credentials"
     elif wrong == "machine":
         env = {**env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
         words = f"{store.url} does not answer"
     elif wrong == "scheme":
         url, status, words = "nonsense://bucket/t", 2, "nonsense"
     else:
-        url, status, words = "https://example.com/t", 2, "Nothing can be written"
+        url, status, words = "https://example.com/t", 2, "Cannot write to"
     done = convert(given.source, url, "--retry-for", "0.5", status=status, env=env)
     assert words in done.stderr
     assert not done.stdout
@@ -224,11 +224,11 @@ def test_two_runs(given: Given, target: Target, tmp_path: Path) -> None:
 def test_staging_is_for_urls(given: Given, tmp_path: Path) -> None:
     """For a directory there is nothing to stage."""
     done = convert(given.source, tmp_path / "out", "--staging", tmp_path, status=2)
-    assert "--staging is for an output at a URL" in done.stderr
+    assert "--staging needs an output at a URL" in done.stderr
 
 
 def test_a_store_that_goes_away(given: Given, target: Target, tmp_path: Path) -> None:
-    """It is waited for as long as was said; when it is back, the same command goes on."""
+    """It is waited for as long as was said; when it is back, the same command continues."""
     log, env = tmp_path / "log", {**target.env, **hooked(tmp_path / "hook")}
     options = (*OPTIONS, "--retry-for", "0.5")
     with started(log, given.source, target.url, *options, env=env) as run:

@@ -207,7 +207,7 @@ def test_what_needs_it_here(pair: Pair, source: Path) -> None:
         compact(location_of(pair.url), Observer())
     from clip_prep_cli.dataset import TensorDataset
 
-    with pytest.raises(UsageError, match="Copy the set here"):
+    with pytest.raises(UsageError, match="Copy the set to this machine"):
         TensorDataset(pair.url)
     done = clip_prep("compact", "s3://bucket/set", status=2)
     assert "`aws s3 sync s3://bucket/set DIR`" in done.stderr

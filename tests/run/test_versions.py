@@ -47,7 +47,7 @@ def test_other_versions(name: str, source: Path, out: Path) -> None:
     done = convert(source, out, *OPTIONS, "-q")
     now = read_manifest(out)["generator"][name.replace("_", "-")]
     assert done.stderr.startswith(
-        f"Warning: the set goes on with {name.replace('_', '-')} {now} (before: 0.9)."
+        f"Warning: the set is continued with {name.replace('_', '-')} {now} (was 0.9)."
     )
     assert not done.stdout
     eras = read_manifest(out)["history"]
@@ -90,7 +90,7 @@ def test_compacting_in_between(source: Path, out: Path) -> None:
     pretend(out, pillow="0.9")
     clip_prep("compact", out)
     paint(source / "0000.png", 10)
-    assert "(before: 0.9)" in convert(source, out, *OPTIONS).stderr
+    assert "(was 0.9)" in convert(source, out, *OPTIONS).stderr
     assert [era[1:] for era in history(out)][-2:] == [("compact", "0.9"), ("convert", now)]
     assert history(out)[-1][0] == f"shard-{len(read_manifest(out)['shards']) + 2:06}"
 

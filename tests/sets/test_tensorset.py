@@ -219,7 +219,7 @@ def test_manifests_that_cannot_be_used(source: Path, out: Path) -> None:
         ("{}", "damaged"),
         (signed({**manifest, "format_version": 2}), "format version 2"),
         (signed({**manifest, "tensors": {}}), "damaged"),
-        (json.dumps(manifest, indent=2), "its checksum is not that of its content"),
+        (json.dumps(manifest, indent=2), "its checksum does not match its content"),
     ):
         (out / "manifest.json").write_text(content)
         assert words in convert(source, out, *OPTIONS, status=1).stderr

@@ -146,7 +146,7 @@ def test_a_zero_byte_in_a_line(place: Path) -> None:
     with pytest.raises(CannotContinueError, match="Add -0"):
         list(NameList(str(place / "list")).names(lambda: False))
     (place / "list").write_bytes(b"c.png\n" * 99_999)
-    with pytest.raises(CannotContinueError, match="no end of a name"):
+    with pytest.raises(CannotContinueError, match="an overlong name"):
         list(NameList(str(place / "list"), null=True).names(lambda: False))
 
 

@@ -154,7 +154,7 @@ def test_a_refusal_stops_the_run(tree: Path, store: Store, proxy: Proxy, tmp_pat
     proxy.inject(403, float("inf"), method="GET", path=r"sub/1\.png")
     out = tmp_path / "out"
     said = remote(store, out, proxy=proxy, status=1)
-    assert f"{store.url}/in/sub/1.png is refused" in said
+    assert f"{store.url}/in/sub/1.png was refused" in said
     assert "credentials" in said
     assert not read_manifest(out)["complete"]
 

@@ -91,7 +91,7 @@ def test_reserve(tmp_path: Path) -> None:
     ("number", "words"),
     [
         (errno.ENOSPC, "No space left"),
-        (errno.EDQUOT, "Over the disk quota"),
+        (errno.EDQUOT, "Disk quota exceeded"),
         (errno.EFBIG, "ulimit -f"),
         (errno.EROFS, "Read-only file system"),
     ],
@@ -109,7 +109,7 @@ def test_a_shard_over_the_file_size_limit(tmp_path: Path) -> None:
     source, out = album(tmp_path / "in", 5), tmp_path / "out"
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))"
     done = convert(source, out, *OPTIONS, status=1, env=customized(tmp_path / "limit", limit))
-    assert f"A shard of {SHARD_BYTES:,} bytes is larger than" in done.stderr
+    assert f"A shard of {SHARD_BYTES:,} bytes exceeds" in done.stderr
     assert not done.stdout
     assert not list(out.rglob("*.partial"))
     assert not read_manifest(out)["complete"]

@@ -88,7 +88,7 @@ def test_another_machine(place: RemotePath, broken: dict[str, object]) -> None:
     """Its lock counts for as long as it may be renewed, whatever it says."""
     content = leave(place, age=LEASE_SECONDS - 60, **broken)
     assert is_held(place)
-    with pytest.raises(BusyError, match="ends 5 minutes after"):
+    with pytest.raises(BusyError, match="expires in 5 minutes"):
         Lease(place)
     assert holder(place) == content
     assert [entry.path.name for entry in entries(place)] == [LOCK_NAME]
@@ -122,11 +122,11 @@ def test_a_lost_lock(place: RemotePath, tmp_path: Path, monkeypatch: pytest.Monk
     with locked(place) as out:
         assert isinstance(out, RemotePath)
         other = leave(place)
-        with pytest.raises(BusyError, match=r"taken .* over"):
+        with pytest.raises(BusyError, match=r"taken over"):
             out.write_bytes(b"content")
-        with pytest.raises(BusyError, match=r"taken .* over"):
+        with pytest.raises(BusyError, match=r"taken over"):
             (out / "file").upload(tmp_path / "file")
-        with pytest.raises(BusyError, match=r"taken .* over"):
+        with pytest.raises(BusyError, match=r"taken over"):
             (out / LOCK_NAME).remove()
     assert holder(place) == other
     assert [entry.path.name for entry in entries(place)] == [LOCK_NAME]

@@ -217,5 +217,5 @@ def test_words_say_what_to_do() -> None:
     away = cannot_go_on("s3://b/x", TimeoutError(), 5)
     assert "s3://b does not answer" in str(away)
     assert "--retry-for" in str(away)
-    assert "no bucket s3://b" in str(cannot_go_on("s3://b/x", of_s3("NoSuchBucket"), 5))
+    assert "No such bucket: s3://b" in str(cannot_go_on("s3://b/x", of_s3("NoSuchBucket"), 5))
     assert "credentials" in str(cannot_go_on("s3://b/x", of_s3("403"), 5))

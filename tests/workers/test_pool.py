@@ -147,9 +147,7 @@ sys.addaudithook(look)
 """
     env = customized(tmp_path / "hook", hook)
     done = convert(source, tmp_path / "out", status=1, env=env)
-    assert "Worker processes end before they convert anything (exit status 9)" in done.stderr, (
-        moment
-    )
+    assert "Worker processes die before converting anything (exit status 9)" in done.stderr, moment
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 

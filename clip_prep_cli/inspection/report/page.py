@@ -40,9 +40,9 @@ _REASONS: Mapping[Reason, str] = {
     "truncated": "The end of the file is missing",
     "corrupt": "Damaged",
     "too_large": "More pixels than --max-pixels",
-    "unsupported": "A format or variant that is not decoded",
+    "unsupported": "An unsupported format or variant",
     "timeout": "Not decoded within --timeout",
-    "worker_died": "Decoding it ended the process",
+    "worker_died": "Decoding it crashed the worker",
 }
 
 
@@ -130,8 +130,8 @@ def _charts(sizes: Sizes) -> Iterable[Chart]:
     yield _chart(
         "Size", sizes.megapixels, megapixels_chart, _megapixels, f"{span}, most often {{}}."
     )
-    yield _chart("Shape", sizes.aspect, aspect_chart, _ratio, "Width to height most often {}.")
-    lost = f"On average {_percent(sizes.mean_lost)} of a picture, most often {{}}"
+    yield _chart("Shape", sizes.aspect, aspect_chart, _ratio, "Width to height, most often {}.")
+    lost = f"On average {_percent(sizes.mean_lost)} of an image, most often {{}}"
     whole = f"{images(sizes.uncropped) if sizes.uncropped else 'none'} kept whole."
     yield _chart("Lost to the crop", sizes.lost, lost_chart, _share, f"{lost}; {whole}")
 

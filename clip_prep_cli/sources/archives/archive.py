@@ -95,10 +95,10 @@ def misnamed(name: str, file: BinaryIO) -> str:
         return ""
     for mark, (kind, suffixes) in _BEGINNINGS.items():
         if begin.lstrip().startswith(mark) and not name.lower().endswith(suffixes):
-            meant = f"; then its name should end in {suffixes[0]}" if suffixes else ""
+            meant = f"; its name should end in {suffixes[0]}" if suffixes else ""
             return f" (its content is {kind}{meant})"
     if name.lower().endswith(_COMPRESSED) and begin[257:262] == b"ustar":
-        return " (its content is tar; then its name should end in .tar)"
+        return " (its content is tar; its name should end in .tar)"
     return ""
 
 

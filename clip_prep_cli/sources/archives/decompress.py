@@ -17,7 +17,7 @@ _PACKED_AT_ONCE = 1 << 15
 
 _UNPACKED_AT_ONCE = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
-_CUT_OFF = "the compressed data ends too early"
+_CUT_OFF = "the compressed data is truncated"
 
 
 def gunzipped(file: BinaryIO) -> Iterator[bytes]:

@@ -34,8 +34,8 @@ class Progress:
     def left(self) -> str:
         """What of the archive is not read if nothing more can be."""
         if self.inside:
-            return f"{self.last} and what comes after it were not read"
-        return f"what comes after {self.last} was not read" if self.last else "nothing was read"
+            return f"{self.last} and everything after it were not read"
+        return f"everything after {self.last} was not read" if self.last else "nothing was read"
 
 
 class Listing(Protocol):

@@ -53,10 +53,10 @@ class Spool:
         part = streamed.part
         if self._directory is None:
             raise CannotContinueError(
-                f"{part.file} would be unpacked on this machine, where other machines' workers "
-                "cannot read it.",
-                "Take an --out on a disk that all share, or unpack it; a plain .tar or a .zip on "
-                "such a disk is read in place.",
+                f"{part.file} would be unpacked on this machine, where workers on other "
+                "machines cannot read it.",
+                "Choose an --out on a shared disk, or unpack the archive; a plain .tar or a .zip "
+                "on a shared disk is read in place.",
             )
         if not self.takes(streamed):  # what reads it will refuse it before it looks
             return part

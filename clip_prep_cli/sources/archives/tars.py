@@ -27,8 +27,8 @@ _WITHOUT_DATA: dict[bytes, Kind] = {
     b"5": "directory",
     b"6": "special file",
 }
-_CUT_OFF = "the archive ends too early"
-_SPARSE = "it is a sparse file; pack it without --sparse"
+_CUT_OFF = "the archive is truncated"
+_SPARSE = "it is a sparse file; repack it without --sparse"
 
 
 class _Header(NamedTuple):
@@ -91,12 +91,12 @@ class Tar:
         if len(block) < _BLOCK:
             if self._at:
                 raise ImageError("truncated", _CUT_OFF)
-            detail = "is no tar archive" if block else "the archive is empty"
+            detail = "not a tar archive" if block else "the archive is empty"
             raise ImageError("corrupt" if block else "truncated", detail)
         if block == _ZEROS:
             return None
         if not _checksum_fits(block):
-            detail = f"no header at byte {self._at}" if self._at else "is no tar archive"
+            detail = f"no header at byte {self._at}" if self._at else "not a tar archive"
             raise ImageError("corrupt", detail)
         self._at += _BLOCK
         return _parsed(block)
@@ -104,7 +104,7 @@ class Tar:
     def _extend(self, header: _Header) -> None:
         """Take in a header that has more to say of the next member than its own can."""
         if header.size > _MOST_EXTENDED:
-            raise ImageError("corrupt", f"a header claims to have {header.size} bytes")
+            raise ImageError("corrupt", f"a header claims to be {header.size} bytes long")
         data = self._archive.read_at(self._at, header.size)
         if len(data) < header.size:
             raise ImageError("truncated", _CUT_OFF)
@@ -129,7 +129,7 @@ class Tar:
         while data := self._archive.read_at(at, _AT_ONCE):
             if data.strip(b"\0"):
                 raise ImageError(
-                    "corrupt", f"the mark of its end, at byte {self._at}, is not at its end"
+                    "corrupt", f"its end marker, at byte {self._at}, is not at its end"
                 )
             at += len(data)
 
@@ -161,7 +161,7 @@ def _number(field: bytes, base: int) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise ImageError("corrupt", f"{field!r} is no number")
+        raise ImageError("corrupt", f"{field!r} is not a number")
     return number
 
 

@@ -28,7 +28,7 @@ _WINDOW = 1 << 20
 
 _BEHIND_SIGNATURE = b"PK\x07\x08"
 _PACKED_AT_ONCE = 1 << 16
-_CUT_OFF = "the archive ends too early"
+_CUT_OFF = "the archive is truncated"
 
 _STORED, _DEFLATED = 0, 8
 _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
@@ -75,10 +75,10 @@ class _Header(NamedTuple):
         if self.flags & _ENCRYPTED:
             return "it is encrypted; unpack the archive with its password"
         if self.method not in (_STORED, _DEFLATED):
-            name = _METHODS.get(self.method, "a method")
+            name = _METHODS.get(self.method, "an unknown method")
             return (
-                f"it is compressed by {name} (method {self.method}); pack the archive anew with "
-                "Deflate, or without compression"
+                f"it is compressed with {name} (method {self.method}); repack the archive with "
+                "Deflate or without compression"
             )
         return ""
 
@@ -109,7 +109,7 @@ class Zip:
         if not self.progress.last and not directory:
             if not self._archive.size:
                 raise ImageError("truncated", "the archive is empty")
-            raise ImageError("corrupt", "is no zip archive")
+            raise ImageError("corrupt", "not a zip archive")
         if directory:
             raise ImageError("corrupt", "the archive's directory is damaged")
         raise ImageError("truncated", "the archive has no directory at its end")
@@ -159,7 +159,7 @@ class Zip:
                 begin, at = begin + at, 0
                 window = self._archive.read_at(begin, min(_WINDOW, directory.end - begin))
             if len(window) - at < _ENTRY.size or not window.startswith(_ENTRY_SIGNATURE, at):
-                raise ImageError("corrupt", f"no entry of its directory at byte {begin + at}")
+                raise ImageError("corrupt", f"its directory has no entry at byte {begin + at}")
             *fields, name_bytes, extra_bytes, comment_bytes, attributes, offset = (
                 _ENTRY.unpack_from(window, at)
             )
@@ -168,7 +168,7 @@ class Zip:
             extra_at = name_at + name_bytes
             at = extra_at + extra_bytes + comment_bytes
             if len(window) < at:
-                raise ImageError("corrupt", "an entry of its directory is longer than that")
+                raise ImageError("corrupt", "an entry is longer than its directory")
             name = window[name_at:extra_at]
             if _FULL in (size, packed, offset):
                 extra = window[extra_at : extra_at + extra_bytes]
@@ -204,7 +204,7 @@ class Zip:
     def _measured(self, header: _Header, begin: int) -> tuple[_Header, int]:
         """The header with what stands behind the member's bytes, and where that ends."""
         if header.method != _DEFLATED:
-            raise ImageError("corrupt", "only the archive's directory knew how long a member is")
+            raise ImageError("corrupt", "only the archive's directory had the length of a member")
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         at, size = begin, 0
         while not inflater.eof:
@@ -215,7 +215,7 @@ class Zip:
             try:
                 size += len(inflater.decompress(packed))
             except zlib.error as error:
-                raise ImageError("corrupt", f"compressed bytes are damaged ({error})") from error
+                raise ImageError("corrupt", f"the compressed data is damaged ({error})") from error
         at -= len(inflater.unused_data)
         packed_size = at - begin
         behind = self._archive.read_at(at, 24)

@@ -74,7 +74,7 @@ class DaskCrew:
             return None
         return CannotContinueError(
             f"Lost the Dask scheduler at {self._address}.",
-            "What is committed is kept: start a scheduler, and run the same command again.",
+            "Committed shards are kept: start a scheduler, then run the same command again.",
         )
 
     def check(self, terms: Terms) -> None:
@@ -160,10 +160,10 @@ def dask_crew(scheduler: str | None, workers: int) -> Iterator[DaskCrew]:
             place = stack.enter_context(_local_cluster(workers)) if scheduler is None else scheduler
             client = stack.enter_context(Client(place, set_as_default=False, name="clip-prep"))
         except (OSError, ValueError) as error:
-            where = f"the Dask scheduler at {scheduler}" if scheduler else "a Dask cluster here"
+            where = f"the Dask scheduler at {scheduler}" if scheduler else "a local Dask cluster"
             raise CannotContinueError(
                 f"Cannot reach {where} ({error}).",
-                "Start it with `dask scheduler`, and name the address that it prints.",
+                "Start it with `dask scheduler`, and pass the address that it prints.",
             ) from error
         yield DaskCrew(client, scheduler or "this machine")
 

@@ -31,9 +31,9 @@ def check_output(directory: Location, mark: bytes, worker: str) -> None:
     while not _holds(directory, mark):
         if time.monotonic() > deadline:
             raise CannotContinueError(
-                f"The worker {worker} does not see the output {directory} of this run: "
-                "there is another directory of that name there, or none.",
-                "All workers need the same file system at the same place as this process.",
+                f"The worker {worker} does not see this run's output {directory}: "
+                "it has a different directory of that name, or none.",
+                "All workers need the same file system at the same path as this process.",
             )
         time.sleep(_LOOK_SECONDS)
 

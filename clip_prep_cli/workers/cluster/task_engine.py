@@ -204,7 +204,7 @@ class TaskEngine:
     def _tell_if_nobody_works(self) -> None:
         nobody = self._crew.slots() == 0
         if nobody and not self._told:
-            self._say("No worker is there; waiting for one.")
+            self._say("No workers are available; waiting for one.")
         self._told = nobody
 
 
@@ -226,15 +226,15 @@ def _cannot_run(task: Task, error: Exception) -> ClipPrepError:
         return error
     if isinstance(error, UnseenInputError):
         return CannotContinueError(
-            f"The worker {error.worker} cannot read {error.path}, which can be read here.",
-            "All workers need the inputs at the same place as this process, and may read them.",
+            f"The worker {error.worker} cannot read {error.path}, but this process can.",
+            "All workers need to read the inputs at the same paths as this process.",
         )
     if isinstance(error, ImportError | AttributeError):
         return no_clip_prep("A worker", error)
     reason = in_a_line(error)
     return CannotContinueError(
-        f"Shard {task.shard} cannot be made by the executor ({reason}).",
-        "The workers' logs may say more. What is committed is kept: the same command goes on.",
+        f"The executor failed to make shard {task.shard} ({reason}).",
+        "The workers' logs may say more. Run the same command again to continue.",
     )
 
 
@@ -242,7 +242,7 @@ def no_clip_prep(worker: str, error: Exception) -> CannotContinueError:
     """The refusal to work with a worker that does not know what to do."""
     return CannotContinueError(
         f"{worker} cannot run clip-prep ({in_a_line(error)}).",
-        "Install the same clip-prep-cli wherever workers run, and where the scheduler runs.",
+        "Install the same clip-prep-cli on all workers and on the scheduler.",
     )
 
 

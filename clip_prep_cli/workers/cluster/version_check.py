@@ -44,7 +44,7 @@ def refusal(found: Iterable[Difference]) -> CannotContinueError:
     table = [Difference("worker", "", "here", "there"), *found]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return CannotContinueError(
-        "Workers have other versions than this process, and might make other rows:",
+        "Workers have different versions from this process, and might make different rows:",
         "Install the same versions everywhere (`pip freeze` here, `pip install -r` there).",
         tuple("  ".join(map(str.ljust, line, widths)).rstrip() for line in table),
     )

@@ -84,7 +84,7 @@ def totals(page: Page) -> dict[str, str]:
     values = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     return {
         name: values[name].split()[0]
-        for name in ("Images", "Failures", "Superseded", "Shards", "Passed over")
+        for name in ("Images", "Failures", "Superseded", "Shards", "Skipped")
     }
 
 
@@ -122,7 +122,7 @@ def test_a_set_of_everything(source: Path, out: Path) -> None:
         "Failures": str(counts["failures"]),
         "Superseded": "1",
         "Shards": str(len(manifest["shards"])),
-        "Passed over": "1",
+        "Skipped": "1",
     }
     assert counts["samples"] == len(HOSTILE) + 4
     text = page.text()
@@ -142,10 +142,10 @@ def test_a_set_of_everything(source: Path, out: Path) -> None:
     assert times[:2] == [manifest["created"], manifest["updated"]]
     for name, version in manifest["generator"].items():
         assert f"{name} {version}" in text
-    assert page.texts("p", "status good") == ["Complete: the last run on the set got through."]
+    assert page.texts("p", "status good") == ["Complete: the last run finished."]
     formats = page.table("Images by format")
     assert formats[1:] == [["PNG", "11", "91.7%"], ["WEBP", "1", "8.3%"]]
-    assert page.table("Images by mode, as Pillow names it")[1:] == [["RGB", "12", "100.0%"]]
+    assert page.table("Images by Pillow mode")[1:] == [["RGB", "12", "100.0%"]]
 
 
 def test_sizes(source: Path, out: Path) -> None:
@@ -185,7 +185,7 @@ def test_distributions(tmp_path: Path) -> None:
     ]
     text = page.text()
     assert "From 100 \u00d7 100 to 1,000 \u00d7 1,000 pixels" in text
-    assert "On average 29.5% of a picture" in text
+    assert "On average 29.5% of an image" in text
     assert "3 images kept whole" in text
 
 
@@ -239,7 +239,7 @@ def test_only_failures(tmp_path: Path) -> None:
     assert empty.startswith("Not an image not_an_image 203 000.jpg the file is empty 001.jpg")
     assert empty.count(".jpg") == 200
     assert empty.endswith("And 3 more, in failures.jsonl.")
-    assert "large.png 1600 pixels are over --max-pixels" in large
+    assert "large.png 1600 pixels exceed --max-pixels" in large
 
 
 def test_nothing_left(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_set_that_is_not_complete(tmp_path: Path) -> None:
     (out / "failures.jsonl").unlink()
     page = report(out)
     assert totals(page)["Failures"] == "0"
-    assert page.texts("p", "status bad")[0].startswith("Not complete")
+    assert page.texts("p", "status bad")[0].startswith("Incomplete")
 
 
 def test_several_roots(tmp_path: Path) -> None:
@@ -299,4 +299,4 @@ def test_history(tmp_path: Path) -> None:
     replace(manifest, history=(era, later)).write(out)
     first, second = report(out).texts("ol", "plain")[0].split(": convert, from shard-")[1:]
     assert "simplejpeg" in first
-    assert second == "000007 on pillow 99.0"
+    assert second == "000007 pillow 99.0"

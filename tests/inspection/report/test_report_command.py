@@ -26,9 +26,9 @@ def test_outputs_that_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     before = sorted(tmp_path.rglob("*"))
     for path, status, words in (
-        (out / "report.html", 2, "lies inside the set"),
-        (out / "manifest.json", 2, "lies inside the set"),
-        (tmp_path / "fifo", 2, "no regular file"),
+        (out / "report.html", 2, "is inside the set"),
+        (out / "manifest.json", 2, "is inside the set"),
+        (tmp_path / "fifo", 2, "not a regular file"),
         (tmp_path, 2, "is a directory"),
         (tmp_path / "none" / "report.html", 1, "Cannot write"),
     ):

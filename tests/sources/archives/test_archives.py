@@ -238,7 +238,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     details = {each["path"]: each["detail"] for each in json.loads(done.stdout)["failures"]}
     assert set(failed(tmp_path / "out").values()) == {"unsupported"}
     assert set(details) == {f"x.zip/{name}.png" for name in ("bzip2", "lzma", "secret")}
-    assert "bzip2 (method 12); pack the archive anew" in details["x.zip/bzip2.png"]
+    assert "bzip2 (method 12); repack the archive" in details["x.zip/bzip2.png"]
     assert "LZMA" in details["x.zip/lzma.png"]
     assert "encrypted" in details["x.zip/secret.png"]
     assert rows(tmp_path / "out") == [row(png(0))]
@@ -385,10 +385,10 @@ def test_dry_run(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.tar", ".tgz", "its content is gzip; then its name should end in .tar.gz"),
-        ("a.tar", ".zst", "its content is Zstandard; then its name should end in .tar.zst"),
-        ("a.tgz", ".tar", "its content is tar; then its name should end in .tar"),
-        ("a.tar.zst", ".zip", "its content is zip; then its name should end in .zip"),
+        ("a.tar", ".tgz", "its content is gzip; its name should end in .tar.gz"),
+        ("a.tar", ".zst", "its content is Zstandard; its name should end in .tar.zst"),
+        ("a.tgz", ".tar", "its content is tar; its name should end in .tar"),
+        ("a.tar.zst", ".zip", "its content is zip; its name should end in .zip"),
         ("a.zip", ".tgz", "its content is gzip"),
         ("a.tar.gz", "html", "its content is HTML or XML"),
     ],
@@ -410,5 +410,5 @@ def test_nothing_but_a_damaged_archive(folder: Path, tmp_path: Path) -> None:
     convert(folder, tmp_path / "out", *OPTIONS, status=3)
     said = convert(folder, tmp_path / "out", *OPTIONS, status=3).stdout
     assert said.startswith("Converted nothing to 224px uint8 .npy in ")
-    assert "what is new cannot be read.\nUnchanged: 20 images, converted before." in said
+    assert "none of the new files could be read.\nUnchanged: 20 images, already converted." in said
     assert "x.tar: truncated: the archive is empty" in said

@@ -68,7 +68,7 @@ def test_sizes_beyond_octal_digits() -> None:
     assert next(members).size == 1 << 40
     with pytest.raises(ImageError):
         next(members)
-    assert tar.progress.left() == "huge.png and what comes after it were not read"
+    assert tar.progress.left() == "huge.png and everything after it were not read"
     with pytest.raises(ImageError):
         next(Tar(Anywhere(io.BytesIO(header))).members())
 
@@ -100,4 +100,4 @@ def test_more_behind_the_end() -> None:
     assert next(members).name == "a.png"
     with pytest.raises(ImageError, match="end"):
         next(members)
-    assert tar.progress.left() == "what comes after a.png was not read"
+    assert tar.progress.left() == "everything after a.png was not read"

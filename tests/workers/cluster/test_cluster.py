@@ -63,7 +63,7 @@ def test_a_worker_dies_and_another_joins_late(dask: Cluster, tmp_path: Path) -> 
     (source / "gate-07.png").write_bytes(b"\x89PNG")
     convert(source, tmp_path / "local", *OPTIONS, status=3)
     with started(tmp_path / "log", source, out, *OPTIONS, *dask.options) as run:
-        wait_until(lambda: run.has_said("No worker is there; waiting for one."))
+        wait_until(lambda: run.has_said("No workers are available; waiting for one."))
         first, second = dask.worker(), dask.worker()
         wait_until(lambda: dask.has_opened(first) and dask.has_opened(second))
         assert at_work(out) == 2
@@ -119,7 +119,7 @@ def test_sigterm(dask: Cluster, tmp_path: Path) -> None:
     with started(tmp_path / "log", source, out, *OPTIONS, *dask.options) as run:
         wait_until(lambda: dask.has_opened(worker))
         run.signal_group(SIGTERM)
-        wait_until(lambda: run.has_said("Stopping after the images in flight"))
+        wait_until(lambda: run.has_said("Finishing the images in flight"))
         dask.gate.touch()
         run.ends_with(128 + SIGTERM)
     assert len(list((out / "index").iterdir())) < 4
@@ -194,7 +194,7 @@ def test_other_versions(dask: Cluster, tmp_path: Path) -> None:
     dask.joined(env=other_decoder(tmp_path))
     done = convert(source, out, *OPTIONS, *dask.options, status=1)
     first, head, row, remedy = done.stderr.splitlines()
-    assert first.startswith("Workers have other versions than this process")
+    assert first.startswith("Workers have different versions from this process")
     assert head.split() == ["worker", "here", "there"]
     assert row.split()[0].startswith("tcp://127.0.0.1:")
     assert row.split()[1::2] == ["simplejpeg", "1.2.3"]
@@ -211,7 +211,7 @@ def test_other_versions_join_late(dask: Cluster, tmp_path: Path) -> None:
         late = dask.joined(env=other_decoder(tmp_path))
         dask.gate.touch()
         run.ends_with(1)
-        assert run.has_said("Workers have other versions than this process")
+        assert run.has_said("Workers have different versions from this process")
         assert run.has_said("1.2.3")
     dask.process(late).kill()
     convert(source, out, *OPTIONS, *dask.options)
@@ -243,10 +243,10 @@ def test_file_systems_that_are_not_shared(unseen: str, dask: Cluster, tmp_path: 
     dask.joined(wrapper=wrapper)
     done = convert(source, out, *dask.options, status=1)
     if unseen == "out":
-        assert f"does not see the output {out} of this run" in done.stderr
+        assert f"does not see this run's output {out}" in done.stderr
         assert not out.exists()
     else:
-        assert f"cannot read {source}/0000.png, which can be read here." in done.stderr
+        assert f"cannot read {source}/0000.png, but this process can." in done.stderr
         assert not at_work(out)
 
 

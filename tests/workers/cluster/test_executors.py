@@ -86,7 +86,7 @@ def test_an_executor_that_breaks(source: Path, tmp_path: Path) -> None:
     """It costs the run, and nothing that was committed."""
     with (
         ProcessPoolExecutor(1, get_context("spawn"), os._exit, (1,)) as executor,
-        pytest.raises(CannotContinueError, match=r"cannot be made by the executor \(BrokenProc"),
+        pytest.raises(CannotContinueError, match=r"failed to make shard \d+ \(BrokenProc"),
     ):
         run(source, tmp_path / "out", executor=executor)
     assert not read_manifest(tmp_path / "out")["complete"]
@@ -129,11 +129,11 @@ def test_a_late_answer(
     monkeypatch.setattr(output_check, "_PATIENCE", 0.0)
     executor = Inline()
     run(source, tmp_path / "out", executor=executor)
-    with pytest.raises(CannotContinueError, match="does not see the output"):
+    with pytest.raises(CannotContinueError, match="does not see this run's output"):
         convert_shard(executor.tasks[0])
     lock = tmp_path / "out" / LOCK_NAME
     lock.write_text("another run")
-    with pytest.raises(CannotContinueError, match="does not see the output"):
+    with pytest.raises(CannotContinueError, match="does not see this run's output"):
         convert_shard(executor.tasks[0])
     lock.unlink()
     assert tree_digest(tmp_path / "out") == expected
@@ -145,7 +145,7 @@ def test_a_worker_that_cannot_read_the_inputs(source: Path, tmp_path: Path) -> N
     def elsewhere(task: Task) -> Task:
         return task._replace(sources=tuple(f"{path}.not-mounted" for path in task.sources))
 
-    with pytest.raises(CannotContinueError, match=r"cannot read .*\.png, which can be read here"):
+    with pytest.raises(CannotContinueError, match=r"cannot read .*\.png, but this process can"):
         run(source, tmp_path / "out", executor=Inline(elsewhere))
     assert list((tmp_path / "out").rglob("shard-*")) == []
 
