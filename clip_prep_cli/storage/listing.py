@@ -29,7 +29,7 @@ class Stat(NamedTuple):
     mtime_ns: int
 
 
-class Entry(NamedTuple):
+class ListingEntry(NamedTuple):
     """A name in a directory; `stat` is None if only asking for it would tell.
 
     `name` is what people call it, `link` what leads there: on the web, percent codes.
