@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from io import FileIO
 from stat import S_ISREG
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.pixels.limits import check_size
@@ -19,6 +20,9 @@ from clip_prep_cli.storage.urls import checked, is_url, origin
 _READER_PATIENCE = 10.0
 """Seconds for a store to answer somebody who waits; the files of a run are fetched elsewhere."""
 
+Buffer = Callable[[int], memoryview]
+"""Gives as many writable bytes."""
+
 
 class Waiting(NamedTuple):
     """How long a store that does not answer is asked again: `patience` seconds, and until when."""
@@ -30,141 +34,34 @@ class Waiting(NamedTuple):
 DEFAULT_WAITING = Waiting()
 
 
-class Files(Protocol):
-    """The files of this machine, by their paths, or those of stores, by their URLs."""
+@dataclass(frozen=True)
+class Files:
+    """What can be done with the files of this machine, by their paths, or of stores, by URLs."""
 
-    @property
-    def in_place(self) -> bool:
-        """Whether workers can read a part of a file by its name."""
+    in_place: bool
+    """Whether workers can read a part of a file by the file's name."""
+    absolute: Callable[[str], str]
+    """The name that a file has everywhere; UsageError if a URL holds a secret or leads nowhere."""
+    top: Callable[[str], str]
+    """The directory that holds this file and all others beside it."""
+    may_have: Callable[[str], bool]
+    """Whether a file or a directory can be called so."""
+    is_directory: Callable[[str], bool]
+    """Whether there is a directory, as far as that is known."""
+    is_missing: Callable[[str], bool]
+    """Whether there is certainly nothing; stores are not asked."""
+    stat: Callable[[str], Stat]
+    """Size and time of a file; OSError, or whatever a store's file system raises."""
+    open: Callable[[str, Waiting], BinaryIO]
+    """Opens a regular file for reading anywhere in it.
 
-    def absolute(self, name: str) -> str:
-        """The name that a file has everywhere.
+    OSError if it cannot be read, CannotContinueError if its store does not answer, or refuses.
+    """
+    read: Callable[[str, int, Buffer], tuple[memoryview, int | None]]
+    """The bytes of an image of at most so many, in a buffer or not; of one here, its mtime in ns.
 
-        Raises:
-            UsageError: a URL holds a secret, or leads nowhere.
-        """
-
-    def top(self, path: str) -> str:
-        """The directory that holds all others."""
-
-    def may_have(self, name: str) -> bool:
-        """Whether a file or a directory can be called so."""
-
-    def is_directory(self, path: str) -> bool:
-        """Whether there is a directory, as far as that is known."""
-
-    def is_missing(self, path: str) -> bool:
-        """Whether there is certainly nothing; stores are not asked."""
-
-    def stat(self, path: str) -> Stat:
-        """The size and the time of a file.
-
-        Raises:
-            Exception: they are not known; an OSError, or whatever a store's file system raises.
-        """
-
-    def open(self, path: str, waiting: Waiting = DEFAULT_WAITING) -> BinaryIO:
-        """Open a file for reading anywhere in it.
-
-        Raises:
-            OSError: it is not there, or cannot be read, or is not regular.
-            CannotContinueError: the store does not answer, or refuses.
-        """
-
-    def read(
-        self, path: str, most: int, buffer: Callable[[int], memoryview]
-    ) -> tuple[memoryview, int | None]:
-        """The bytes of an image, in a `buffer` of their size or their own; here, its mtime in ns.
-
-        Raises:
-            ImageError: it cannot be read, or has more than `most` bytes.
-            CannotContinueError: the store does not answer, or refuses.
-        """
-
-
-class _LocalFiles:
-    in_place = True
-
-    def absolute(self, name: str) -> str:
-        path = os.path.abspath(name)
-        return path[1:] if path.startswith("//") else path  # two slashes stay two, by POSIX
-
-    def top(self, path: str) -> str:  # noqa: ARG002 - as in `Files`
-        return os.sep
-
-    def may_have(self, name: str) -> bool:
-        return name not in ("", ".", "..") and "\0" not in name
-
-    def is_directory(self, path: str) -> bool:
-        return os.path.isdir(path)
-
-    def is_missing(self, path: str) -> bool:
-        return not os.path.exists(path)
-
-    def stat(self, path: str) -> Stat:
-        stat = os.stat(path)
-        return Stat(stat.st_size, stat.st_mtime_ns)
-
-    def open(self, path: str, waiting: Waiting = DEFAULT_WAITING) -> BinaryIO:  # noqa: ARG002
-        return open_file(path)
-
-    def read(
-        self, path: str, most: int, buffer: Callable[[int], memoryview]
-    ) -> tuple[memoryview, int | None]:
-        with open_image(path) as file:
-            stat = os.fstat(file.fileno())
-            check_size(stat.st_size, most)
-            data, done = buffer(stat.st_size), 0
-            try:
-                while done < stat.st_size and (count := file.readinto(data[done:])):
-                    done += count
-            except OSError as error:
-                raise unreadable(error) from None
-            return data[:done], stat.st_mtime_ns
-
-
-class _StoreFiles:
-    in_place = False
-
-    def absolute(self, name: str) -> str:
-        return checked(name)
-
-    def top(self, path: str) -> str:
-        return origin(path)
-
-    def may_have(self, name: str) -> bool:  # noqa: ARG002 - names there are no paths
-        return True
-
-    def is_directory(self, path: str) -> bool:
-        with suppress(Exception):  # whoever opens it will find out
-            return _is_prefix(path)
-        return False
-
-    def is_missing(self, path: str) -> bool:  # noqa: ARG002 - as in `Files`
-        return False
-
-    def stat(self, path: str) -> Stat:
-        return look_at_file(path)
-
-    def open(self, path: str, waiting: Waiting = DEFAULT_WAITING) -> BinaryIO:
-        return open_url(path, waiting.patience, waiting.should_stop)
-
-    def read(
-        self,
-        path: str,
-        most: int,
-        buffer: Callable[[int], memoryview],  # noqa: ARG002 - as in `Files`
-    ) -> tuple[memoryview, int | None]:
-        return memoryview(read_whole(path, ReadLimits(most, _READER_PATIENCE))), None
-
-
-LOCAL: Files = _LocalFiles()
-STORES: Files = _StoreFiles()
-
-
-def files_of(name: str) -> Files:
-    """Where the file or directory is that a user, a walk or a set names so."""
-    return STORES if is_url(name) else LOCAL
+    ImageError if it cannot be read or is larger, CannotContinueError as for `open`.
+    """
 
 
 def open_file(path: str) -> FileIO:
@@ -193,7 +90,68 @@ def open_image(path: str) -> FileIO:
         raise ImageError("unreadable", detail) from None
 
 
+def _absolute(name: str) -> str:
+    path = os.path.abspath(name)
+    return path[1:] if path.startswith("//") else path  # two slashes stay two, by POSIX
+
+
+def _stat(path: str) -> Stat:
+    stat = os.stat(path)
+    return Stat(stat.st_size, stat.st_mtime_ns)
+
+
+def _read(path: str, most: int, buffer: Buffer) -> tuple[memoryview, int]:
+    with open_image(path) as file:
+        stat = os.fstat(file.fileno())
+        check_size(stat.st_size, most)
+        data, done = buffer(stat.st_size), 0
+        try:
+            while done < stat.st_size and (count := file.readinto(data[done:])):
+                done += count
+        except OSError as error:
+            raise unreadable(error) from None
+        return data[:done], stat.st_mtime_ns
+
+
 @lru_cache(256)  # the members of an archive come one after the other; errors are not kept
 def _is_prefix(url: str) -> bool:
     """Whether a store has something below `url`, and no file there."""
     return look(url) is None
+
+
+def _is_known_prefix(url: str) -> bool:
+    with suppress(Exception):  # whoever opens it will find out
+        return _is_prefix(url)
+    return False
+
+
+LOCAL = Files(
+    in_place=True,
+    absolute=_absolute,
+    top=lambda _: os.sep,
+    may_have=lambda name: name not in ("", ".", "..") and "\0" not in name,
+    is_directory=os.path.isdir,
+    is_missing=lambda path: not os.path.exists(path),
+    stat=_stat,
+    open=lambda path, _: open_file(path),
+    read=_read,
+)
+STORES = Files(
+    in_place=False,
+    absolute=checked,
+    top=origin,
+    may_have=lambda _: True,  # names there are not paths
+    is_directory=_is_known_prefix,
+    is_missing=lambda _: False,
+    stat=look_at_file,
+    open=lambda url, waiting: open_url(url, *waiting),
+    read=lambda url, most, _: (
+        memoryview(read_whole(url, ReadLimits(most, _READER_PATIENCE))),
+        None,
+    ),
+)
+
+
+def files_of(name: str) -> Files:
+    """Where the file or directory is that a user, a walk or a set names so."""
+    return STORES if is_url(name) else LOCAL

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from itertools import chain
-from typing import Any, Protocol
 
-from clip_prep_cli.common.threads import Ahead
+from clip_prep_cli.common.threads import Ahead, result_of
+from clip_prep_cli.errors import ClipPrepError
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots, innermost, is_within
 from clip_prep_cli.sources.archive_walk import ArchiveWalk
@@ -19,26 +20,8 @@ from clip_prep_cli.sources.selection import Selection, Sieve
 _NAMES_AHEAD = 256
 
 
-class InputWalk(Protocol):
-    """Inputs on this machine, or those in stores."""
-
-    def named(self, names: Iterable[str]) -> dict[str, Answer]:
-        """What each input is, by its absolute name; ends early if it should stop."""
-
-    def ask(self, name: str) -> Any:  # noqa: ANN401 - its own
-        """Begin to ask what a listed name is; None if there is nothing to wait for."""
-
-    def answer(self, name: str, question: Any) -> Answer | None:  # noqa: ANN401
-        """What a listed name is, by the question that was asked; None if it should stop."""
-
-    def sample(self, path: str, answer: Answer) -> Sample | Failure:
-        """What a named file stands for."""
-
-    def samples(self, top: str) -> Iterator[Sample | Failure]:
-        """Those in the directory `top` and below; what cannot be listed or read is a failure."""
-
-    def is_gone(self, path: str) -> bool:
-        """Whether a file has certainly been deleted; the walk must be over."""
+Question = Future[Answer] | None
+"""What is at the URL of a listed name; None: it is a path, which is looked at in its turn."""
 
 
 class InputSamples:
@@ -52,7 +35,7 @@ class InputSamples:
         self.waiting = request.waiting
         self._request = request
         self._scope = Scope(request, Sieve(selection), roots)
-        self._walks: dict[Files, InputWalk] = {
+        self._walks: dict[Files, LocalWalk | RemoteInputs] = {
             LOCAL: LocalWalk(self._scope),
             STORES: RemoteInputs(self._scope),
         }
@@ -85,7 +68,7 @@ class InputSamples:
         """
         return self._walk(path).is_gone(path)
 
-    def _walk(self, name: str) -> InputWalk:
+    def _walk(self, name: str) -> LocalWalk | RemoteInputs:
         return self._walks[files_of(name)]
 
     def __iter__(self) -> Iterator[Sample | Failure]:
@@ -115,10 +98,10 @@ class InputSamples:
     def _of_listed(self, names: Iterable[str]) -> Iterator[Sample | Failure]:
         here = os.getcwd()
         for name, question in self._asked(iter(names)):
-            answer = self._walk(name).answer(name, question)
+            files = files_of(name)
+            answer = self._answer(name, question)
             if answer is None:
                 return
-            files = files_of(name)
             path = files.absolute(name)
             # Not the folder of each file: of those a list may have a million.
             self._scope.roots.add(path, here if is_within(path, here) else files.top(path))
@@ -126,7 +109,18 @@ class InputSamples:
                 self._scope.directories.add(path)
             yield from self._samples(path, answer)
 
-    def _asked(self, names: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    def _answer(self, name: str, question: Question) -> Answer | None:
+        """What is there; None if it should stop before that is known."""
+        if question is None:
+            return Answer(files_of(name).is_directory(files_of(name).absolute(name)))
+        try:
+            return result_of(question, self.waiting.should_stop)
+        except ClipPrepError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is what is known of this name
+            return Answer(is_directory=False, file=error)
+
+    def _asked(self, names: Iterator[str]) -> Iterator[tuple[str, Question]]:
         """Each name with the question what it is; from the first one on, questions go ahead."""
         for name in names:
             question = self._walk(name).ask(name)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from stat import S_ISREG
 from typing import NamedTuple, Self
 
-from clip_prep_cli.samples.records import Failure, Sample
+from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import LOCAL
@@ -24,18 +24,14 @@ class LocalWalk:
         self._archives = ArchiveWalk(scope.sieve, scope.request.waiting)
 
     def named(self, names: Iterable[str]) -> dict[str, Answer]:
-        """See `InputWalk`."""
-        return {LOCAL.absolute(name): self.answer(name, None) for name in names}
+        """What each input is, by its absolute name."""
+        return {path: Answer(os.path.isdir(path)) for path in map(LOCAL.absolute, names)}
 
-    def ask(self, name: str) -> None:
-        """See `InputWalk`."""
+    def ask(self, _: str) -> None:
+        """Nothing is asked ahead."""
 
-    def answer(self, name: str, question: None) -> Answer:  # noqa: ARG002 - as in `InputWalk`
-        """See `InputWalk`."""
-        return Answer(os.path.isdir(LOCAL.absolute(name)))
-
-    def sample(self, path: str, answer: Answer) -> Sample | Failure:  # noqa: ARG002
-        """See `InputWalk`."""
+    def sample(self, path: str, _: Answer) -> Sample | Failure:
+        """What a named file stands for, by what it is now."""
         root, below_root = self._scope.roots.locate(path)
         try:
             stat = LOCAL.stat(path)
@@ -43,7 +39,7 @@ class LocalWalk:
             why = f"cannot be read: {error.strerror}"
             if path.endswith("\r"):
                 why = f"{why}; its name ends as the lines of Windows do"
-            return Failure(Sample(root, below_root, 0, 0), "unreadable", why, None)
+            return unreadable_at(root, below_root, why)
         return Sample(root, below_root, stat.size, stat.mtime_ns)
 
     def is_gone(self, path: str) -> bool:
@@ -105,8 +101,7 @@ class LocalWalk:
             with os.scandir(folder.path) as found:
                 entries = sorted(map(_packed, found))
         except OSError as error:
-            sample = Sample(root, below_root or ".", 0, 0)
-            yield Failure(sample, "unreadable", f"cannot be listed: {error.strerror}", None)
+            yield unreadable_at(root, below_root or ".", f"cannot be listed: {error.strerror}")
             return
         for entry in map(_DirectoryEntry.unpacked, entries):
             if self._should_stop():
@@ -129,8 +124,7 @@ class LocalWalk:
         try:
             stat = os.stat(path)
         except OSError as error:
-            sample = Sample(root, below_root, 0, 0)
-            yield Failure(sample, "unreadable", f"cannot be read: {error.strerror}", None)
+            yield unreadable_at(root, below_root, f"cannot be read: {error.strerror}")
             return
         sample = Sample(root, below_root, stat.st_size, stat.st_mtime_ns)
         if not S_ISREG(stat.st_mode):

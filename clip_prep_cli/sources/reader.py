@@ -1,14 +1,13 @@
 """Whole images into memory, if they are in regular files and no larger than an image can be."""
 
 import os
-from functools import partial
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.pixels.limits import check_size, most_bytes
 from clip_prep_cli.pixels.memory import Scratch
 from clip_prep_cli.samples.parts import Part
+from clip_prep_cli.sources.archives.streams import RandomAccess
 from clip_prep_cli.sources.files import files_of, open_image
-from clip_prep_cli.storage.retry import unreadable
 
 
 class Reader:
@@ -36,17 +35,10 @@ class Reader:
         data = self._scratch.take(part.size)
         done = 0
         with open_image(part.file) as file:
-            try:
-                for piece in part.unpacked(partial(_read_at, file.fileno())):
-                    data[done : done + len(piece)] = piece
-                    done += len(piece)
-            except OSError as error:
-                raise unreadable(error) from None
+            for piece in part.unpacked(RandomAccess(file).read_at):
+                data[done : done + len(piece)] = piece
+                done += len(piece)
             # What was there by now may be another image, or half of one and half of another.
             if part.stamp not in (None, os.fstat(file.fileno()).st_mtime_ns):
                 raise ImageError("unreadable", "the archive has changed since it was listed")
         return data
-
-
-def _read_at(file: int, offset: int, size: int) -> bytes:
-    return os.pread(file, size, offset)

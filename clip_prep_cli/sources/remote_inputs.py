@@ -1,6 +1,6 @@
 """Inputs that are named by URLs: what their stores say of them, and the walks of directories."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, wait
 from functools import partial
 
@@ -25,10 +25,11 @@ class RemoteInputs:
         self._scope = scope
         self._waiting = scope.request.waiting
         self._requests = StoreRequests(DaemonThreads(REQUESTS), self._waiting)
-        self._walk = RemoteWalk(scope, self._requests)
+        walk = RemoteWalk(scope, self._requests)
+        self.samples, self.is_gone = walk.samples, walk.is_gone
 
     def named(self, names: Iterable[str]) -> dict[str, Answer]:
-        """See `InputWalk`.
+        """What each input is, by its URL; ends early if it should stop.
 
         Raises:
             UsageError: there is nothing there.
@@ -62,37 +63,19 @@ class RemoteInputs:
         return found
 
     def ask(self, name: str) -> Future[Answer]:
-        """See `InputWalk`."""
+        """Begin to ask what a listed name is."""
         return self._requests.send(partial(_look, name))
 
-    def answer(self, name: str, question: Future[Answer]) -> Answer | None:  # noqa: ARG002
-        """See `InputWalk`."""
-        try:
-            return result_of(question, self._waiting.should_stop)
-        except (CannotContinueError, UsageError):
-            raise
-        except Exception as error:  # noqa: BLE001 - it is what is known of this name
-            return Answer(is_directory=False, file=error)
-
     def sample(self, url: str, answer: Answer) -> Sample | Failure:
-        """See `InputWalk`.
+        """What a named file stands for, by the answer about it.
 
         Raises:
             CannotContinueError: what is known of it is that its store does not answer, or refuses.
         """
-        root, path = self._scope.roots.locate(url)
         if isinstance(answer.file, Exception):
-            sample = Sample(root, path, 0, 0)
-            return unreadable_file(url, sample, answer.file, self._waiting.patience)
+            return unreadable_file(url, self._scope.roots, answer.file, self._waiting)
+        root, path = self._scope.roots.locate(url)
         return Sample(root, path, answer.file.size, answer.file.mtime_ns)
-
-    def samples(self, top: str) -> Iterator[Sample | Failure]:
-        """See `InputWalk`."""
-        return self._walk.samples(top)
-
-    def is_gone(self, path: str) -> bool:
-        """See `InputWalk`."""
-        return self._walk.is_gone(path)
 
 
 def _look(name: str) -> Answer:

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from clip_prep_cli.common.threads import DaemonThreads, result_of
-from clip_prep_cli.samples.records import Failure, Sample
+from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
+from clip_prep_cli.samples.roots import Roots
 from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import STORES, Waiting
@@ -141,9 +142,7 @@ class RemoteWalk:
                 raise cannot_go_on(folder.url, error, self._requests.waiting.patience) from error
             root, path = self._scope.roots.locate(folder.url)
             detail = f"cannot be listed: {words(error)}"
-            return iter(
-                [(Failure(Sample(root, path or ".", 0, 0), "unreadable", detail, None), None)]
-            )
+            return iter([(unreadable_at(root, path or ".", detail), None)])
         if self._scope.request.to_prune and entries:
             self._seen.add(f"{folder.url}/")
         return self._ahead(self._taken(folder, entries))
@@ -208,17 +207,16 @@ class RemoteWalk:
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - it is sorted there
-            sample = Sample(root, path, 0, 0)
-            return unreadable_file(item.url, sample, error, self._requests.waiting.patience)
+            return unreadable_file(item.url, self._scope.roots, error, self._requests.waiting)
         return Sample(root, path, stat.size, stat.mtime_ns)
 
 
-def unreadable_file(url: str, sample: Sample, error: Exception, patience: float) -> Failure:
+def unreadable_file(url: str, roots: Roots, error: Exception, waiting: Waiting) -> Failure:
     """The failure of one file.
 
     Raises:
         CannotContinueError: the error is not about this file alone.
     """
     if concerns_store(error):
-        raise cannot_go_on(url, error, patience) from error
-    return Failure(sample, "unreadable", f"cannot be read: {words(error)}", None)
+        raise cannot_go_on(url, error, waiting.patience) from error
+    return unreadable_at(*roots.locate(url), f"cannot be read: {words(error)}")

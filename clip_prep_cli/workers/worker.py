@@ -49,12 +49,8 @@ class Converter:
 
     def announce(self, batch: Batch) -> FetchedFiles:
         """Begin to read what is not on this machine, for `convert`."""
-        return self._fetcher.announce(
-            [
-                None if isinstance(source, Part) or files_of(source).in_place else source
-                for source in batch.sources
-            ]
-        )
+        files = (each if isinstance(each, str) else "" for each in batch.sources)
+        return self._fetcher.announce([None if files_of(each).in_place else each for each in files])
 
     def convert(
         self, batch: Batch, mark: Callable[[int], None], coming: FetchedFiles | None = None

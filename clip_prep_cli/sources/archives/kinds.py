@@ -35,14 +35,9 @@ def register(kind: ArchiveKind) -> None:
     _BY_SUFFIX.update(dict.fromkeys(kind.suffixes, kind))
 
 
-def suffixes() -> tuple[str, ...]:
-    """The suffixes of all kinds."""
-    return tuple(_BY_SUFFIX)
-
-
 def is_archive(name: str) -> bool:
     """Whether a file is an archive, by its name."""
-    return name.lower().endswith(suffixes())
+    return name.lower().endswith(tuple(_BY_SUFFIX))
 
 
 def kind_of(name: str) -> ArchiveKind:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Condition
-from types import TracebackType
 from typing import Self
 
 from clip_prep_cli.errors import CannotContinueError, ImageError
@@ -45,7 +44,7 @@ class Spool:
     def keep(self, streamed: Streamed, number: int) -> Part | None:
         """Where the sample is now, until shard `number` is released; None: it is damaged.
 
-        Waits while there are enough files, unless it should stop; then it is None as well.
+        Waits while there are enough files, unless it should stop; then it is None too.
 
         Raises:
             CannotContinueError: there is no space for it, or no directory.
@@ -111,12 +110,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
         for number in list(self._paths):
             self.release(number)

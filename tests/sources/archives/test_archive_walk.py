@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -126,17 +127,12 @@ def test_archives_that_workers_cannot_open(
     archive = pack(tmp_path / f"x{kind}", CONTENTS)
     opened = []
 
-    class Far(type(LOCAL)):  # type: ignore[misc]
-        """Files that only this process can open."""
+    def opening(path: str, _: Waiting) -> BinaryIO:
+        opened.append(path)
+        return open_file(str(archive))
 
-        in_place = False
-
-        def open(self, path: str, _: Waiting) -> BinaryIO:
-            """Open the archive that is here."""
-            opened.append(path)
-            return open_file(str(archive))
-
-    monkeypatch.setattr(archive_module, "files_of", lambda _: Far())
+    far = replace(LOCAL, in_place=False, open=opening)
+    monkeypatch.setattr(archive_module, "files_of", lambda _: far)
     walk = ArchiveWalk(Sieve(Selection()))
     found = walk.samples(Sample(0, "x", 0, 7), f"far://away/x{kind}", "x")
     kept = {}
