@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from stat import S_ISREG
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
@@ -103,20 +103,21 @@ class LocalWalk:
         except OSError as error:
             yield unreadable_at(root, below_root or ".", f"cannot be listed: {error.strerror}")
             return
-        for entry in map(_DirectoryEntry.unpacked, entries):
+        for packed in entries:
             if self._should_stop():
                 return
-            path, below = path_to + entry.name, below_to + entry.name
-            if entry.is_directory:
+            name, is_link = os.fsdecode(packed[:-3]), packed.endswith(b"l")
+            path, below = path_to + name, below_to + name
+            if packed.endswith((b"d-", b"dl")):
                 # A directory that is an input itself is walked as such.
                 if path not in self._scope.directories and not self._sieve.passes_over(
-                    entry.name, below + "/", is_link=entry.is_link
+                    name, below + "/", is_link=is_link
                 ):
-                    yield _Folder(path, below, folder.linked or entry.is_link)
+                    yield _Folder(path, below, folder.linked or is_link)
             elif path not in self._scope.files and takes_file(
-                self._sieve, entry.name, below, is_link=entry.is_link
+                self._sieve, name, below, is_link=is_link
             ):
-                yield from self._sample(path, root, root_to + entry.name, below)
+                yield from self._sample(path, root, root_to + name, below)
 
     def _sample(
         self, path: str, root: int, below_root: str, below: str
@@ -143,22 +144,11 @@ class _Folder(NamedTuple):
     linked: bool
 
 
-class _DirectoryEntry(NamedTuple):
-    """A name in a directory; whether it is a directory is told of what a link leads to."""
-
-    name: str
-    is_directory: bool
-    is_link: bool
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> Self:
-        return cls(os.fsdecode(packed[:-3]), packed[-2:-1] == b"d", packed[-1:] == b"l")
-
-
 def _packed(entry: os.DirEntry[str]) -> bytes:
     """An entry in a fifth of an `os.DirEntry`, that sorts by its name: a folder may hold millions.
 
-    No name holds the zero byte that ends it here.
+    No name holds the zero byte that ends it here. Behind it: a directory or not (what a link leads
+    to counts), a link or not.
     """
     try:
         directory = entry.is_dir()

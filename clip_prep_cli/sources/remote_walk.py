@@ -90,6 +90,8 @@ class RemoteWalk:
                     stack.pop()
                 elif isinstance(found[0], _ListedFolder):
                     stack.append(self._entered(*found))
+                elif isinstance(found[0], Failure):
+                    yield found[0]
                 else:
                     yield from self._samples(*found)
         except _Stopped:
@@ -188,27 +190,22 @@ class RemoteWalk:
         yield from waiting
 
     def _samples(
-        self, item: "_ListedFile | Failure", answer: "Future[Any] | None"
+        self, file: _ListedFile, answer: "Future[Any] | None"
     ) -> Iterator[Sample | Failure]:
-        found = self._sample(item, answer)
-        if isinstance(item, _ListedFile) and isinstance(found, Sample) and is_archive(item.url):
-            yield from self._archives.samples(found, item.url, item.below)
-        else:
-            yield found
-
-    def _sample(
-        self, item: "_ListedFile | Failure", answer: "Future[Any] | None"
-    ) -> Sample | Failure:
-        if isinstance(item, Failure):
-            return item
-        root, path = self._scope.roots.locate(item.url)
+        roots = self._scope.roots
         try:
-            stat = self._answer(answer) if answer else item.stat or Stat(0, 0)
+            stat = self._answer(answer) if answer else file.stat or Stat(0, 0)
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - it is sorted there
-            return unreadable_file(item.url, self._scope.roots, error, self._requests.waiting)
-        return Sample(root, path, stat.size, stat.mtime_ns)
+            yield unreadable_file(file.url, roots, error, self._requests.waiting)
+            return
+        root, path = roots.locate(file.url)
+        sample = Sample(root, path, stat.size, stat.mtime_ns)
+        if is_archive(file.url):
+            yield from self._archives.samples(sample, file.url, file.below)
+        else:
+            yield sample
 
 
 def unreadable_file(url: str, roots: Roots, error: Exception, waiting: Waiting) -> Failure:
