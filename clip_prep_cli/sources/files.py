@@ -18,10 +18,10 @@ from clip_prep_cli.storage.retry import DEFAULT_PATIENCE, unreadable
 from clip_prep_cli.storage.urls import checked, is_url, origin
 
 _READER_PATIENCE = 10.0
-"""Seconds for a store to answer somebody who waits; the files of a run are fetched elsewhere."""
+"""Seconds for a store to answer a reader; the files of a run are fetched ahead instead."""
 
 Buffer = Callable[[int], memoryview]
-"""Gives as many writable bytes."""
+"""Returns as many writable bytes as it is asked for."""
 
 
 class Waiting(NamedTuple):
@@ -58,7 +58,7 @@ class Files:
     OSError if it cannot be read, CannotContinueError if its store does not answer, or refuses.
     """
     read: Callable[[str, int, Buffer], tuple[memoryview, int | None]]
-    """The bytes of an image of at most so many, in a buffer or not; of one here, its mtime in ns.
+    """Reads an image up to a size, into a buffer if it is here; and, if so, its mtime in ns.
 
     ImageError if it cannot be read or is larger, CannotContinueError as for `open`.
     """
@@ -120,7 +120,7 @@ def _is_prefix(url: str) -> bool:
 
 
 def _is_known_prefix(url: str) -> bool:
-    with suppress(Exception):  # whoever opens it will find out
+    with suppress(Exception):  # opening it will show
         return _is_prefix(url)
     return False
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REQUESTS = 32
-"""So many questions are asked at once."""
+"""How many requests are under way at once."""
 _WINDOW = 4096
-"""So far is looked ahead, in entries of one directory, for what has to be asked."""
+"""How many entries of one directory are looked through ahead for what has to be asked."""
 
 
 class StoreRequests(NamedTuple):
@@ -61,7 +61,7 @@ class _Stopped(Exception):  # noqa: N818 - not an error
 class RemoteWalk:
     """The samples below directories at URLs.
 
-    Listings, and the sizes of files that listings do not tell, are asked for ahead.
+    Listings, and the sizes of files that listings leave out, are requested ahead.
     """
 
     def __init__(self, scope: Scope, requests: StoreRequests) -> None:
@@ -100,7 +100,7 @@ class RemoteWalk:
     def is_gone(self, url: str) -> bool:
         """Whether the walk listed a directory in which `url` had to be, and was not.
 
-        On the web, where a listing may have further pages, the server must say so as well.
+        On the web, where a listing may have further pages, the server must say so too.
         """
         name = url
         while name not in self._seen:  # else it is there, or its directory was not listed

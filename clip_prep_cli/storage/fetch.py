@@ -33,7 +33,7 @@ _TICK_SECONDS = 0.1
 
 
 class _Fetch:
-    """A file that is wanted: its bytes or why there are none, once somebody has seen to it."""
+    """A file that is wanted: its bytes or why there are none, once it has been read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -60,9 +60,9 @@ class Fetcher:
         self._arrived = Condition(lock)
         self._room = Condition(lock)
         self._coming: deque[_Fetch] = deque()
-        """What nobody has begun to read."""
+        """What is not being read yet."""
         self._order: deque[_Fetch] = deque()
-        """What nobody has taken."""
+        """What has not been handed out."""
         self._held = 0
         self._expected = 1 << 18
         self._threads = 0
@@ -227,7 +227,7 @@ def _range(place: Place, end: int) -> bytes:
         data: bytes = place.fs.cat_file(place.path, start=0, end=end)
     except Exception as error:
         one_of_this_file = is_permanent(error) and not concerns_store(error)
-        if one_of_this_file and info_of(place)["size"] == 0:  # of which there is no range
+        if one_of_this_file and info_of(place)["size"] == 0:  # which has no range
             return b""
         raise
     return data

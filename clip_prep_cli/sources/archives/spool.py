@@ -14,7 +14,7 @@ from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.storage.durable import pwrite_all, remove, storage_error
 
 _FILES = 3
-"""One is being filled while workers read from another, and one lies between them."""
+"""One is being filled while workers read from another, and one is between them."""
 
 _TICK_SECONDS = 0.2
 
@@ -66,7 +66,7 @@ class Spool:
             for piece in streamed.raw():
                 pwrite_all(self._file, piece, self._end)
                 self._end += len(piece)
-        except ImageError:  # the listing meets it as well, and says so
+        except ImageError:  # the listing meets it too, and reports it
             return None
         except OSError as error:
             raise storage_error(error, self._directory) from error

@@ -9,7 +9,7 @@ from clip_prep_cli.sources.archives.kinds import ArchiveKind, register
 from clip_prep_cli.sources.archives.tars import Tar
 
 _PACKED_AT_ONCE = 1 << 15
-"""Of which deflate makes at most a thousand times as much."""
+"""Deflate expands this at most a thousand times."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 
