@@ -20,7 +20,7 @@ from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.sources.finder import find
+from clip_prep_cli.sources.find_again import find
 from clip_prep_cli.storage.location import Location, absolute
 
 

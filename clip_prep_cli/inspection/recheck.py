@@ -17,7 +17,7 @@ from clip_prep_cli.sets.manifest import Manifest, ShardEntry
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.stored import StoredRows
 from clip_prep_cli.sources.checksum import file_xxh128, part_xxh128
-from clip_prep_cli.sources.finder import Found, find
+from clip_prep_cli.sources.find_again import FoundSource, find
 from clip_prep_cli.storage.location import Location
 from clip_prep_cli.workers.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.workers.pool import WorkerPool
@@ -53,7 +53,7 @@ class SourceCheck:
     @property
     def checked(self) -> int:
         """How many rows were to be made anew."""
-        compared = self.equal + len({wrong[:2] for wrong in self.wrong})
+        compared = self.equal + len({(wrong.shard, wrong.row) for wrong in self.wrong})
         return compared + len(self.changed) + len(self.gone) + len(self.unmade)
 
 
@@ -124,7 +124,7 @@ class _Recheck:
     on_rows: Callable[[int], None]
     check: SourceCheck = field(default_factory=SourceCheck)
 
-    def feed(self, found: Iterable[Found[Place]]) -> None:
+    def feed(self, found: Iterable[FoundSource[Place]]) -> None:
         for number, of_shard in groupby(found, lambda each: each.key[0]):
             for some in grouping.shards(of_shard, grouping.MAX_BATCH):
                 there = {each.key[1]: each.source for each in some if each.source is not None}

@@ -19,7 +19,7 @@ from clip_prep_cli.sets.contents import Contents
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.sets.stored import StoredRows
 from clip_prep_cli.sets.tensorset import TensorSet, open_set
-from clip_prep_cli.sources.archives.archive import is_archive
+from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.storage.location import Location, copy_hint
 from clip_prep_cli.storage.lock import locked
 from clip_prep_cli.storage.remote_path import RemotePath

@@ -20,8 +20,10 @@ from clip_prep_cli.samples.roots import Identity
 from clip_prep_cli.sets.staging import staging
 from clip_prep_cli.sets.tensorset import TensorSet, open_set
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.sources.finder import gone
-from clip_prep_cli.sources.inputs import Inputs, Source
+from clip_prep_cli.sources.files import Waiting
+from clip_prep_cli.sources.find_again import gone
+from clip_prep_cli.sources.inputs import InputSamples
+from clip_prep_cli.sources.scope import InputRequest
 from clip_prep_cli.storage.location import Location
 from clip_prep_cli.storage.lock import locked
 
@@ -165,16 +167,15 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
         return cancelled.is_set() or watch.should_stop()
 
     listed = job.files_from.names(should_stop) if job.files_from else None
-    inputs = Inputs(
+    request = InputRequest(
         job.inputs,
         listed,
         str(job.out),
-        should_stop,
-        job.options["retry_for"],
+        Waiting(job.options["retry_for"], should_stop),
         to_prune=job.options["prune"],
         on_waiting=watch.on_waiting,
     )
-    source = Source(inputs, job.selection, contents.roots)
+    source = InputSamples(request, job.selection, contents.roots)
     if not job.options["retry_failed"]:
         tensors.retry_from = None
     elif tensors.retry_from is None:

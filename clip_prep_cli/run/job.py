@@ -11,8 +11,9 @@ from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.pixels.models import MODELS, resolutions
 from clip_prep_cli.run.options import ConvertOptions, completed
+from clip_prep_cli.samples.roots import is_within
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sources.archives.archive import is_archive
+from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.namelist import NameList
 from clip_prep_cli.sources.selection import Selection
 from clip_prep_cli.storage.location import Location, location_of
@@ -133,7 +134,7 @@ class Job:
         if isinstance(self.out, RemotePath):
             return f"{self.out.url}/".startswith(f"{name.rstrip('/')}/")
         directory = os.path.isdir(name)
-        return directory and _within(os.path.realpath(self.out), os.path.realpath(name))
+        return directory and is_within(os.path.realpath(self.out), os.path.realpath(name))
 
 
 def make_job(
@@ -188,7 +189,3 @@ def _instead_of(name: str) -> str:
         if is_archive(archive) and os.path.isfile(archive):
             return f"Name the archive, {archive}, and select images in it with --include."
     return "Check the path."
-
-
-def _within(path: str, directory: str) -> bool:
-    return os.path.commonpath((path, directory)) == directory

@@ -13,7 +13,7 @@ from clip_prep_cli.samples.roots import Identity
 from clip_prep_cli.sets.contents import Contents
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.checksum import file_xxh128, part_xxh128
-from clip_prep_cli.sources.inputs import Source
+from clip_prep_cli.sources.inputs import InputSamples
 
 _WINDOW = 256
 _READERS = 8
@@ -41,7 +41,7 @@ class Tally:
 class Scan:
     """One pass over `source`, against what a set holds."""
 
-    source: Source
+    source: InputSamples
     contents: Contents
     shard_size: int
     retry_before: int = 0
@@ -155,4 +155,4 @@ class Scan:
         if found.part:
             return part_xxh128(found.part)
         path = self.contents.roots.join(found.root, found.path)
-        return file_xxh128(path, found.size, self.source.patience, self.should_stop)
+        return file_xxh128(path, found.size, self.source.waiting)

@@ -29,7 +29,7 @@ class Stat(NamedTuple):
     mtime_ns: int
 
 
-class Entry(NamedTuple):
+class ListingEntry(NamedTuple):
     """A name in a directory; `stat` is None if only asking for it would tell.
 
     `name` is what people call it, `link` what leads there: on the web, percent codes.
@@ -89,7 +89,7 @@ def packed_listing(url: str, patience: float, should_stop: Callable[[], bool]) -
 
 
 def _of_s3(fs: Any, url: str, asked: Callable[[Callable[[], Any]], Any]) -> Iterator[bytes]:  # noqa: ANN401
-    """Page by page, of which only the packed entries are kept; each page is tried again by itself.
+    """Page by page, keeping only the packed entries; each page is tried again by itself.
 
     `ls` would take a prefix that ends with slashes for the one without, and so turn in circles.
     """

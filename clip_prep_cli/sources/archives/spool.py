@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Condition
-from types import TracebackType
 from typing import Self
 
 from clip_prep_cli.errors import CannotContinueError, ImageError
@@ -15,7 +14,7 @@ from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.storage.durable import pwrite_all, remove, storage_error
 
 _FILES = 3
-"""One is being filled while workers read from another, and one lies between them."""
+"""One is being filled while workers read from another, and one is between them."""
 
 _TICK_SECONDS = 0.2
 
@@ -45,7 +44,7 @@ class Spool:
     def keep(self, streamed: Streamed, number: int) -> Part | None:
         """Where the sample is now, until shard `number` is released; None: it is damaged.
 
-        Waits while there are enough files, unless it should stop; then it is None as well.
+        Waits while there are enough files, unless it should stop; then it is None too.
 
         Raises:
             CannotContinueError: there is no space for it, or no directory.
@@ -67,7 +66,7 @@ class Spool:
             for piece in streamed.raw():
                 pwrite_all(self._file, piece, self._end)
                 self._end += len(piece)
-        except ImageError:  # the listing meets it as well, and says so
+        except ImageError:  # the listing meets it too, and reports it
             return None
         except OSError as error:
             raise storage_error(error, self._directory) from error
@@ -111,12 +110,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
         for number in list(self._paths):
             self.release(number)

@@ -10,20 +10,22 @@ import pytest
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.sources.archives.streams import Anywhere, Stream
+from clip_prep_cli.sources.archives.streams import ForwardStream, RandomAccess
 from tests.support.command import wait_until
 
 
 def streamed(data: bytes, size: int | None = None) -> Streamed:
     """A sample that is all of a stream."""
-    return Streamed(Stream(iter([data])), Part("x.tgz", 0, len(data) if size is None else size))
+    return Streamed(
+        ForwardStream(iter([data])), Part("x.tgz", 0, len(data) if size is None else size)
+    )
 
 
 def content(part: Part | None) -> bytes:
     """The bytes of a part of a file."""
     assert part
     with open(part.file, "rb") as file:
-        return b"".join(part.unpacked(Anywhere(file).read_at))
+        return b"".join(part.unpacked(RandomAccess(file).read_at))
 
 
 def test_copies(tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stream_is_read_once() -> None:
     """Bytes by their offset, forwards."""
-    stream = Stream(iter([b"abc", b"", b"defg", b"h"]))
+    stream = ForwardStream(iter([b"abc", b"", b"defg", b"h"]))
     assert stream.read_at(1, 3) == b"bcd"
     assert stream.reaches(6)
     assert stream.read_at(6, 9) == b"gh"
     assert not stream.reaches(9)
-    assert Anywhere(io.BytesIO(b"abc")).read_at(1, 9) == b"bc"
+    assert RandomAccess(io.BytesIO(b"abc")).read_at(1, 9) == b"bc"
