@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clip_prep_cli.sets.manifest import FAILURES, MANIFEST, Manifest
+from clip_prep_cli.sets.manifest import Manifest
+from clip_prep_cli.sets.names import FAILURES, LOCK, MANIFEST
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location, entries
-from clip_prep_cli.storage.lock import is_held
+from clip_prep_cli.storage.interface import Storage
 
 
 class Pixels(NamedTuple):
@@ -40,7 +40,7 @@ class Sources:
 class Info:
     """What is in a set."""
 
-    directory: Location
+    directory: Storage
     manifest: Manifest
     running: bool
     """Whether some process is changing the set."""
@@ -63,7 +63,7 @@ class Info:
         return sum(self.files.values())
 
 
-def info(directory: Location) -> Info:
+def info(directory: Storage) -> Info:
     """What is in the set in `directory`; it takes about 40 bytes of memory an image.
 
     Raises:
@@ -73,13 +73,13 @@ def info(directory: Location) -> Info:
     """
     stored = StoredSet(directory)
     return Info(
-        directory,
-        stored.manifest,
-        is_held(directory),
-        len(stored),
-        _ordered(Counter(failure.reason for failure in stored.failures())),
-        _files(stored),
-        _sources(stored),
+        directory=directory,
+        manifest=stored.manifest,
+        running=directory.is_held(LOCK),
+        images=len(stored),
+        failures=_ordered(Counter(failure.reason for failure in stored.failures())),
+        files=_files(stored),
+        sources=_sources(stored),
     )
 
 
@@ -89,7 +89,7 @@ def _files(stored: StoredSet) -> dict[str, int]:
     for entry in stored.manifest.shards:
         for name, file in entry.files.items():
             sizes[name.partition("/")[0]] += file.size
-    lying = {each.path.name: each.size for each in entries(stored.directory)}
+    lying = {each.name: each.size for each in stored.directory.entries()}
     for name in (MANIFEST, FAILURES):
         if name in lying:  # a first run may not be so far yet
             sizes[name] = lying[name]

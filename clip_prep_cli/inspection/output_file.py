@@ -4,10 +4,10 @@ from pathlib import Path
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.storage.durable import write_atomically
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.storage.interface import Storage
 
 
-def check_output(out: Path, directory: Location) -> None:
+def check_output(out: Path, directory: Storage) -> None:
     """Refuse a place for a file about the set in `directory` that would do harm.
 
     Raises:
@@ -17,7 +17,7 @@ def check_output(out: Path, directory: Location) -> None:
         raise UsageError(f"{out} is a directory.", "Name a file with -o.")
     if out.exists() and not out.is_file():  # a device would be replaced by a file
         raise UsageError(f"{out} is no regular file.", "Choose another place with -o.")
-    if isinstance(directory, Path) and out.resolve().is_relative_to(directory.resolve()):
+    if directory.here and out.resolve().is_relative_to(directory.here.resolve()):
         raise UsageError(
             f"{out} lies inside the set, where `clip-prep verify` takes it for damage.",
             "Choose another place with -o.",

@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -21,14 +21,14 @@ from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.stored import StoredSet
 from clip_prep_cli.sources.finder import find
-from clip_prep_cli.storage.location import Location, absolute
+from clip_prep_cli.storage.interface import Storage
 
 
 @dataclass(frozen=True)
 class Request:
     """Which sheet is wanted."""
 
-    directory: Location
+    directory: Storage
     out: Path
     count: int
     seed: int
@@ -170,8 +170,9 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
         chosen += f", chosen by seed {request.seed}"
     if request.crop:
         chosen += "; dimmed: what the crop cuts away"
-    directory = absolute(request.directory)
-    return directory.name or str(directory), f"{layout.folder} {layout.dtype}: {models}", chosen
+    directory = str(request.directory.absolute())
+    name = PurePosixPath(directory).name or directory
+    return name, f"{layout.folder} {layout.dtype}: {models}", chosen
 
 
 def _images(

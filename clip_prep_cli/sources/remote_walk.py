@@ -14,7 +14,7 @@ from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
 from clip_prep_cli.sources.archives.archive import access_to, is_archive
 from clip_prep_cli.sources.selection import Sieve
 from clip_prep_cli.sources.walk import Bounds
-from clip_prep_cli.storage.listing import Entry, Stat, look_at_file, packed_listing
+from clip_prep_cli.storage.listing import Listed, Stat, look_at_file, packed_listing
 from clip_prep_cli.storage.retry import attempt, cannot_go_on, concerns_store, is_permanent, words
 from clip_prep_cli.storage.urls import checked, is_url, is_web
 
@@ -177,7 +177,7 @@ class RemoteWalk:
         for packed in entries:
             if self._asking.should_stop():
                 raise _Stopped
-            name, link, is_directory, stat = Entry.unpacked(packed, web=web)
+            name, link, is_directory, stat = Listed.unpacked(packed, web=web)
             url, below = f"{folder.url}/{link}", below_to + name
             if self._to_prune:
                 self._seen.add(_digest(url))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
+from clip_prep_cli.storage.remote_path import RemotePath
 
 from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import BusyError, StoreError, UsageError
@@ -19,7 +20,6 @@ from clip_prep_cli.storage.location import (
     remove_files,
     replace_file,
 )
-from clip_prep_cli.storage.remote_path import RemotePath
 from tests.support.urls import memory_url
 
 if TYPE_CHECKING:

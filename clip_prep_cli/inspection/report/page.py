@@ -18,8 +18,8 @@ from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData
 from clip_prep_cli.inspection.report.histogram import Histogram
 from clip_prep_cli.inspection.report.sources import Size, Sources
 from clip_prep_cli.pixels.models import models_at
-from clip_prep_cli.sets.layout import shard_name
-from clip_prep_cli.sets.manifest import FAILURES, MANIFEST, Era
+from clip_prep_cli.sets.manifest import Era
+from clip_prep_cli.sets.names import FAILURES, MANIFEST, shard_name
 
 _THUMBNAIL = 224
 """Pixels of a picture's side at most."""

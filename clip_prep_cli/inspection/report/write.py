@@ -6,10 +6,10 @@ from clip_prep_cli.inspection.output_file import check_output, write_output
 from clip_prep_cli.inspection.report.data import report_data
 from clip_prep_cli.inspection.report.page import page
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.storage.interface import Storage
 
 
-def write_report(directory: Location, out: Path, seed: int) -> int:
+def write_report(directory: Storage, out: Path, seed: int) -> int:
     """Write the page on the set in `directory` to `out`; its size in bytes.
 
     Raises:

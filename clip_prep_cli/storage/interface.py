@@ -1,0 +1,186 @@
+"""What every place in which files are stored can do, whatever it is."""
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+Check = Callable[[], object]
+"""Called before each attempt to write; what it raises is the end of them."""
+
+
+class Entry(NamedTuple):
+    """Something directly in a directory; `size` is in bytes."""
+
+    name: str
+    size: int
+    is_folder: bool
+
+
+class Lock(ABC):
+    """The lock file of a directory that one process at a time writes to."""
+
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Whether some process holds it now."""
+
+    @abstractmethod
+    def hold(self, *, create: bool) -> AbstractContextManager[Check]:
+        """Hold it; gives what raises as soon as it is lost. See `Storage.locked`."""
+
+
+class Storage(ABC):
+    """A directory of files, on this machine or in an object store.
+
+    Files have names below the directory, with slashes ("336px/shard-000000.npy"). A storage keeps
+    no connection and no open file: it can be pickled, and used from any thread, also from several
+    at once. What two threads or processes do to the same name at the same time happens in any
+    order; `locked` is how one process keeps the others away.
+
+    **Atomic:** `replace`, `rename`, `adopt` of one file, and the removal of one file. Readers see
+    the old file or the new one, after a crash too.
+
+    **Durable:** all of these, when they return. What a crash interrupts is done or not, each file
+    by itself, in the order in which they were given, except that object stores remove and adopt
+    several files at a time. It may leave a file named as `partial_name` says, which counts for
+    nothing.
+
+    **Retried:** everything but `create` may be called again after an error, with the same result
+    as if there had been none. `create` that is called again may find what it has made itself.
+    Nothing retries by itself; `Retrying` does.
+
+    **Errors:** FileNotFoundError, with the path or URL, if a file that is to be read is not there.
+    Otherwise a local directory raises OSError, and what `storage_at` returns for a URL raises
+    StoreError, or CannotContinueError if a package for it is missing, or UsageError if there is
+    nothing that reads such URLs. Writing to a storage that `locked` gave also raises BusyError or
+    OutputLostError, once another process may be writing there; nothing is written then.
+    """
+
+    @abstractmethod
+    def at(self, name: str) -> str:
+        """Where a file is, for people: a path or a URL."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Where the directory is: the path as the user named it, or the URL."""
+
+    @property
+    @abstractmethod
+    def here(self) -> Path | None:
+        """The directory, for who needs one of this machine; None: it is elsewhere."""
+
+    @property
+    @abstractmethod
+    def is_writable(self) -> bool:
+        """Whether places of its kind can be written to at all."""
+
+    @property
+    def reads_at_once(self) -> int:
+        """From how many threads to read: what takes long is the way to a store and back."""
+        return 1
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds something that fails is tried."""
+        return 0.0
+
+    def with_patience(self, seconds: float) -> "Storage":
+        """The same place, with other patience, if it ever waits."""
+        del seconds
+        return self
+
+    def absolute(self) -> "Storage":
+        """The same place, by a name that means the same in any process."""
+        return self
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The whole content of a file."""
+
+    @abstractmethod
+    def open(self, name: str, patience: float = 0.0) -> io.BufferedReader:
+        """A file, opened for reading anywhere in it; its reads are tried for `patience` seconds."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """The size of a file in bytes."""
+
+    @abstractmethod
+    def modified(self, name: str) -> datetime | None:
+        """When a file was written, by the clock of the store; None if it does not say."""
+
+    @abstractmethod
+    def entries(self, folder: str = "") -> list[Entry]:
+        """What is directly in a folder, in any order; nothing if there is no such folder."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        with suppress(FileNotFoundError):
+            return self.size(name) >= 0
+        return False
+
+    def check(self) -> None:  # noqa: B027 - most have no guard
+        """Raise what a write would raise that is refused by a guard."""
+
+    @abstractmethod
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file in a folder that exists, in place of what has its name."""
+
+    @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one; whether it was written.
+
+        Where a store cannot do that at once, two processes may both believe that they did.
+        """
+
+    @abstractmethod
+    def rename(self, name: str, to: str) -> None:
+        """Give a file another name, in place of what has that name."""
+
+    @abstractmethod
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; one that is not there is no error."""
+
+    @abstractmethod
+    def adopt(self, files: Mapping[str, Path]) -> None:
+        """Bring finished files of this machine in, under these names.
+
+        A local directory takes the files themselves, which must be durable and on its file system.
+        A store takes copies; some refuse a name that is taken, with FileExistsError.
+        """
+
+    @abstractmethod
+    def renew_folders(self, old: Iterable[str], new: Iterable[str]) -> None:
+        """Remove the folders `old` that are empty, and make the folders `new`, if there are any."""
+
+    @abstractmethod
+    def lock(self, name: str, through: "Storage") -> Lock:
+        """The lock of the directory, in the file `name`, reached `through` its wrappers."""
+
+    @abstractmethod
+    def guarded(self, check: Check) -> "Storage":
+        """The same place; `check` is called before each attempt to write to it."""
+
+    def is_held(self, name: str) -> bool:
+        """Whether some process holds the directory by the lock file `name`."""
+        return self.lock(name, self).is_held()
+
+    @contextmanager
+    def locked(self, name: str, *, create: bool = False) -> Iterator["Storage"]:
+        """Hold the directory by the lock file `name`; `create` makes it if need be.
+
+        While it is held, OSErrors are taken for those of the directory. A local one is held until
+        the process ends or lets go; one at a URL also until the lock was not renewed for minutes.
+
+        Gives the storage to write to: it writes only as long as the lock is held, and the name of
+        a local directory still means the one that was locked.
+
+        Raises:
+            BusyError: another process has it.
+            CannotContinueError: it cannot be written to, now or later.
+        """
+        with self.lock(name, self).hold(create=create) as check:
+            yield self.guarded(check)
