@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -170,8 +170,7 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
         chosen += f", chosen by seed {request.seed}"
     if request.crop:
         chosen += "; dimmed: what the crop cuts away"
-    directory = str(request.directory.absolute())
-    name = PurePosixPath(directory).name or directory
+    name = request.directory.absolute().name
     return name, f"{layout.folder} {layout.dtype}: {models}", chosen
 
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 Check = Callable[[], object]
@@ -66,6 +66,11 @@ class Storage(ABC):
     @abstractmethod
     def __str__(self) -> str:
         """Where the directory is: the path as the user named it, or the URL."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the directory's path or URL; of a root, all of it."""
+        return PurePosixPath(str(self)).name or str(self)
 
     @property
     @abstractmethod

@@ -133,6 +133,7 @@ class Guarded(Wrapper):
     def check(self) -> None:
         """See `Storage`."""
         self.guard()
+        self.inner.check()
 
     def _write(self, name: str, call: Callable[[], T]) -> T:
         del name
