@@ -11,6 +11,7 @@ import pytest
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.sets.manifest import FORMAT_VERSION
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import (
     album,
     clip_prep,
