@@ -12,9 +12,8 @@ from clip_prep_cli.pixels.decode import open_image, prepare_process, reason_of
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, most_bytes
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.samples.records import Failure, Record
-from clip_prep_cli.sources.finder import Found
+from clip_prep_cli.sources.finder import Found, may_be_there
 from clip_prep_cli.sources.reader import Reader
-from clip_prep_cli.storage.urls import is_url
 
 _NEVER_OPENED: tuple[Reason, ...] = ("timeout", "worker_died")
 """What did that to a worker would do it to this process."""
@@ -43,7 +42,6 @@ class Originals:
         """The source of a row, with what the crop cuts away dimmed; or why there is none."""
         if source is None:
             return "the source is gone"
-        path = source.file if isinstance(source, Part) else source
         try:
             data, _ = self._reader.read(source)
             if xxh3_128_hexdigest(data) != record.xxh128:
@@ -51,8 +49,7 @@ class Originals:
             return _dim_cut(self._thumbnail(data))
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
-            there = is_url(path) or os.path.exists(path)
-            return reason_of(error)[1] if there else "the source is gone"
+            return reason_of(error)[1] if may_be_there(source) else "the source is gone"
 
     def damaged(self, found: Found[Failure]) -> Image.Image | None:
         """As much as can be decoded of a source that failed; None if that is nothing."""

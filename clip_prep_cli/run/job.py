@@ -13,12 +13,11 @@ from clip_prep_cli.pixels.models import MODELS, resolutions
 from clip_prep_cli.run.options import ConvertOptions, completed
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sources.archives.archive import is_archive
+from clip_prep_cli.sources.inputs import is_remote
 from clip_prep_cli.sources.namelist import NameList
 from clip_prep_cli.sources.selection import Selection
 from clip_prep_cli.storage.interface import Storage
 from clip_prep_cli.storage.location import storage_at
-from clip_prep_cli.storage.stores import place_of
-from clip_prep_cli.storage.urls import checked, is_url
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,7 @@ class Job:
                 "There is no input.", "Name directories or image files, or a list by --files-from."
             )
         for name in self.inputs:
-            if is_url(name):
-                place_of(checked(name))  # what is there is for the run to find out
+            if is_remote(name):
                 continue
             if not os.path.exists(name):
                 raise UsageError(f"The input {name} does not exist.", _instead_of(name))

@@ -89,6 +89,12 @@ def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[Found[T
     yield from (Found(key, None) for key in keys.values())
 
 
+def may_be_there(source: str | Part) -> bool:
+    """Whether a source is not known to be gone; of what is at a URL, only reading it tells."""
+    path = source.file if isinstance(source, Part) else source
+    return is_url(path) or os.path.exists(path)
+
+
 def gone(
     identities: Iterable[Identity], roots: Roots, is_gone: Callable[[str], bool]
 ) -> Iterator[Identity]:

@@ -18,6 +18,7 @@ from clip_prep_cli.sources.remote_walk import RemoteWalk
 from clip_prep_cli.sources.selection import Selection, Sieve
 from clip_prep_cli.sources.walk import Bounds, Walk, identity
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
+from clip_prep_cli.storage.stores import place_of
 from clip_prep_cli.storage.urls import checked, is_url, origin
 
 
@@ -157,6 +158,18 @@ class Source:
             yield from self._in_archive(found, name, os.path.basename(name))
         else:
             yield found
+
+
+def is_remote(name: str) -> bool:
+    """Whether an input is at a URL; what is there is for the walk to find out.
+
+    Raises:
+        UsageError: it holds a secret, or nothing reads that kind of URL.
+        CannotContinueError: a package for that kind is not installed.
+    """
+    if is_url(name):
+        place_of(checked(name))
+    return is_url(name)
 
 
 def _within(path: str, directory: str) -> bool:
