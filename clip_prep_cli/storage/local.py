@@ -38,7 +38,6 @@ class LocalStorage(Storage):
         return LocalStorage(self.directory.resolve())
 
     def read(self, name: str) -> bytes:
-        """See `Storage`."""
         return (self.directory / name).read_bytes()
 
     def open(self, name: str, patience: float = 0.0) -> BufferedReader:
@@ -47,11 +46,9 @@ class LocalStorage(Storage):
         return open(self.directory / name, "rb")
 
     def size(self, name: str) -> int:
-        """See `Storage`."""
         return (self.directory / name).stat().st_size
 
     def modified(self, name: str) -> datetime:
-        """See `Storage`."""
         return datetime.fromtimestamp((self.directory / name).stat().st_mtime, UTC)
 
     def entries(self, folder: str = "") -> list[Entry]:
@@ -67,11 +64,9 @@ class LocalStorage(Storage):
         return found
 
     def replace(self, name: str, content: bytes) -> None:
-        """See `Storage`."""
         write_atomically(self.directory / name, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `Storage`."""
         try:
             with open(self.directory / name, "xb") as file:
                 file.write(content)
@@ -80,12 +75,10 @@ class LocalStorage(Storage):
         return True
 
     def rename(self, name: str, to: str) -> None:
-        """See `Storage`."""
         os.replace(self.directory / name, self.directory / to)
         sync_directory((self.directory / to).parent)
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Storage`."""
         paths = [self.directory / name for name in names]
         for path in paths:
             path.unlink(missing_ok=True)
@@ -93,14 +86,12 @@ class LocalStorage(Storage):
             sync_directory(folder)
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """See `Storage`."""
         for name, file in files.items():
             if file != self.directory / name:
                 os.replace(file, self.directory / name)
                 sync_directory((self.directory / name).parent)
 
     def renew_folders(self, old: Iterable[str], new: Iterable[str]) -> None:
-        """See `Storage`."""
         for name in old:
             with suppress(OSError):
                 (self.directory / name).rmdir()
@@ -108,12 +99,10 @@ class LocalStorage(Storage):
             make_directory(self.directory / name)
 
     def lock(self, name: str, through: Storage) -> DirectoryLock:
-        """See `Storage`."""
         del through
         return DirectoryLock(self.directory, name)
 
     def guarded(self, check: Check) -> Storage:
-        """See `Storage`."""
         return Guarded(self, check)
 
 

@@ -50,21 +50,17 @@ class RemoteStorage(Storage):
         return not is_web(self.url)
 
     def read(self, name: str) -> bytes:
-        """See `Storage`."""
         fs, path = self._place(name)
         return bytes(fs.cat_file(path))
 
     def open(self, name: str, patience: float = 0.0) -> BufferedReader:
-        """See `Storage`."""
         return cast("BufferedReader", open_url(self.at(name), patience))
 
     def size(self, name: str) -> int:
-        """See `Storage`."""
         fs, path = self._place(name)
         return int(fs.info(path)["size"])
 
     def modified(self, name: str) -> datetime | None:
-        """See `Storage`."""
         fs, path = self._place(name)
         try:
             when: datetime = fs.modified(path)
@@ -73,7 +69,6 @@ class RemoteStorage(Storage):
         return when
 
     def entries(self, folder: str = "") -> list[Entry]:
-        """See `Storage`."""
         fs, path = self._place(folder)
         with suppress(FileNotFoundError):
             return [
@@ -84,12 +79,10 @@ class RemoteStorage(Storage):
         return []
 
     def replace(self, name: str, content: bytes) -> None:
-        """See `Storage`."""
         place = self._place(name)
         self._put(place, lambda path: place.fs.pipe_file(path, content), len(content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `Storage`."""
         fs, path = self._place(name)
         if self._scheme not in _WHOLE_PUTS:
             fs.makedirs(_above(path), exist_ok=True)
@@ -110,7 +103,6 @@ class RemoteStorage(Storage):
         return True
 
     def rename(self, name: str, to: str) -> None:
-        """See `Storage`."""
         fs, path = self._place(name)
         target = self._place(to).path
         if self._scheme not in _WHOLE_PUTS:
@@ -120,26 +112,22 @@ class RemoteStorage(Storage):
         fs.rm_file(path)
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Storage`."""
         for name in names:
             fs, path = self._place(name)
             with suppress(FileNotFoundError):
                 fs.rm_file(path)
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """See `Storage`."""
         for name, file in files.items():
             self._upload(self._place(name), file)
 
     def renew_folders(self, old: Iterable[str], new: Iterable[str]) -> None:
-        """See `Storage`; a store has no folders."""
+        """Do nothing: a store has no folders."""
 
     def lock(self, name: str, through: Storage) -> Lease:
-        """See `Storage`."""
         return Lease(through, name)
 
     def guarded(self, check: Check) -> Storage:
-        """See `Storage`."""
         return Guarded(self, check)
 
     @property

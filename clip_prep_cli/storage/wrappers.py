@@ -33,7 +33,6 @@ class Wrapper(Storage):
         return call()
 
     def at(self, name: str) -> str:
-        """See `Storage`."""
         return self.inner.at(name)
 
     def __str__(self) -> str:
@@ -41,86 +40,67 @@ class Wrapper(Storage):
 
     @property
     def here(self) -> Path | None:
-        """See `Storage`."""
         return self.inner.here
 
     @property
     def is_writable(self) -> bool:
-        """See `Storage`."""
         return self.inner.is_writable
 
     @property
     def reads_at_once(self) -> int:
-        """See `Storage`."""
         return self.inner.reads_at_once
 
     @property
     def patience(self) -> float:
-        """See `Storage`."""
         return self.inner.patience
 
     def with_patience(self, seconds: float) -> Self:
-        """See `Storage`."""
         return replace(self, inner=self.inner.with_patience(seconds))
 
     def absolute(self) -> Self:
-        """See `Storage`."""
         return replace(self, inner=self.inner.absolute())
 
     def read(self, name: str) -> bytes:
-        """See `Storage`."""
         return self._read(name, lambda: self.inner.read(name))
 
     def open(self, name: str, patience: float = 0.0) -> io.BufferedReader:
-        """See `Storage`."""
         return self._read(name, lambda: self.inner.open(name, patience))
 
     def size(self, name: str) -> int:
-        """See `Storage`."""
         return self._read(name, lambda: self.inner.size(name))
 
     def modified(self, name: str) -> datetime | None:
-        """See `Storage`."""
         return self._read(name, lambda: self.inner.modified(name))
 
     def entries(self, folder: str = "") -> list[Entry]:
-        """See `Storage`."""
         return self._read(folder, lambda: self.inner.entries(folder))
 
     def check(self) -> None:
-        """See `Storage`."""
         self.inner.check()
 
     def replace(self, name: str, content: bytes) -> None:
-        """See `Storage`."""
         self._write(name, lambda: self.inner.replace(name, content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `Storage`."""
         return self._write(name, lambda: self.inner.create(name, content)) is True
 
     def rename(self, name: str, to: str) -> None:
-        """See `Storage`."""
         self._write(name, lambda: self.inner.rename(name, to))
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Storage`."""
         self._write("", lambda: self.inner.remove(names))
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """See `Storage`."""
         self._write("", lambda: self.inner.adopt(files))
 
     def renew_folders(self, old: Iterable[str], new: Iterable[str]) -> None:
-        """See `Storage`."""
         self._write("", lambda: self.inner.renew_folders(old, new))
 
     def lock(self, name: str, through: Storage) -> Lock:
-        """See `Storage`."""
         return self.inner.lock(name, through)
 
     def guarded(self, check: Check) -> Self:
-        """See `Storage`; the check is innermost, so that each attempt of a wrapper is checked."""
+        """Guard what is innermost, so that each attempt of a wrapper is checked."""
         return replace(self, inner=self.inner.guarded(check))
 
 
@@ -131,7 +111,6 @@ class Guarded(Wrapper):
     guard: Check
 
     def check(self) -> None:
-        """See `Storage`."""
         self.guard()
         self.inner.check()
 
@@ -157,16 +136,13 @@ class Limited(Wrapper):
 
     @property
     def reads_at_once(self) -> int:
-        """See `Storage`."""
         return self.most
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Storage`."""
         for _ in in_order(lambda name: self.inner.remove([name]), names, self.most):
             pass
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """See `Storage`."""
         for _ in in_order(lambda file: self.inner.adopt(dict([file])), files.items(), self.most):
             pass
 
@@ -182,20 +158,18 @@ class Retrying(Wrapper):
 
     @property
     def patience(self) -> float:
-        """See `Storage`."""
         return self.seconds
 
     def with_patience(self, seconds: float) -> Self:
-        """See `Storage`."""
         return replace(self, seconds=seconds)
 
     def open(self, name: str, patience: float = 0.0) -> io.BufferedReader:
-        """See `Storage`; what it reads is tried as long."""
+        """Open it once; what it reads is tried as long as anything."""
         del patience  # of a wrapper around this one, which would multiply
         return self.inner.open(name, self.seconds)
 
     def rename(self, name: str, to: str) -> None:
-        """See `Storage`; what was to be renamed is missed with FileNotFoundError."""
+        """Rename it; FileNotFoundError if it is not there at first."""
         self._write(name, partial(self._rename, name, to, self.size(name)))
 
     def _rename(self, name: str, to: str, size: int) -> None:
@@ -206,12 +180,11 @@ class Retrying(Wrapper):
                 raise
 
     def remove(self, names: Iterable[str]) -> None:
-        """See `Storage`."""
         for name in names:
             self._write(name, partial(self.inner.remove, [name]))
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """See `Storage`; what is in the way goes."""
+        """Adopt them; what is in the way goes."""
         for name, file in files.items():
             self._write(name, partial(self._adopt, name, file))
 
