@@ -35,28 +35,28 @@ class Lock(ABC):
 class Storage(ABC):
     """A directory of files, on this machine or in an object store.
 
-    Files have names below the directory, with slashes ("336px/shard-000000.npy"). A storage keeps
-    no connection and no open file: it can be pickled, and used from any thread, also from several
-    at once. What two threads or processes do to the same name at the same time happens in any
-    order; `locked` is how one process keeps the others away.
+    Files have names below the directory, with slashes ("336px/shard-000000.npy").
 
-    **Atomic:** `replace`, `rename`, `adopt` of one file, and the removal of one file. Readers see
-    the old file or the new one, after a crash too.
+    **Threads and processes:** a storage keeps no connection and no open file. It can be pickled,
+    and used from any thread, by several at once. Calls about different files do not disturb each
+    other; calls about the same file happen in any order. `locked` keeps other processes away.
 
-    **Durable:** all of these, when they return. What a crash interrupts is done or not, each file
-    by itself, in the order in which they were given, except that object stores remove and adopt
-    several files at a time. It may leave a file named as `partial_name` says, which counts for
-    nothing.
+    **Atomic:** `replace`, `rename`, and each file of `adopt` and `remove`. A reader sees the old
+    file or the new one, after a crash too.
 
-    **Retried:** everything but `create` may be called again after an error, with the same result
-    as if there had been none. `create` that is called again may find what it has made itself.
-    Nothing retries by itself; `Retrying` does.
+    **Durable:** all of these, once they return. `create` is not. A crash leaves each file old or
+    new; of several files the first ones, in the order given, except that a storage which is far
+    away handles several at once. It may also leave a file named by `partial_name`, which counts
+    for nothing.
+
+    **Retrying:** every operation but `create` can be called again after an error. A `create` that
+    is called again may find what it has made itself. `Retrying` calls again; nothing else does.
 
     **Errors:** FileNotFoundError, with the path or URL, if a file that is to be read is not there.
     Otherwise a local directory raises OSError, and what `storage_at` returns for a URL raises
-    StoreError, or CannotContinueError if a package for it is missing, or UsageError if there is
-    nothing that reads such URLs. Writing to a storage that `locked` gave also raises BusyError or
-    OutputLostError, once another process may be writing there; nothing is written then.
+    StoreError, UsageError if no package reads URLs of its kind, or CannotContinueError if that
+    package is not installed. What `locked` returns also raises BusyError or OutputLostError from
+    writes, once another process may be writing there; nothing is written then.
     """
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Storage(ABC):
     @property
     @abstractmethod
     def here(self) -> Path | None:
-        """The directory, for who needs one of this machine; None: it is elsewhere."""
+        """The directory, for what needs a local one (mmap, workers); None if it is elsewhere."""
 
     @property
     @abstractmethod
@@ -84,7 +84,7 @@ class Storage(ABC):
 
     @property
     def reads_at_once(self) -> int:
-        """From how many threads to read: what takes long is the way to a store and back."""
+        """From how many threads to read: most of the time goes into round trips to a store."""
         return 1
 
     @property
@@ -177,11 +177,12 @@ class Storage(ABC):
     def locked(self, name: str, *, create: bool = False) -> Iterator["Storage"]:
         """Hold the directory by the lock file `name`; `create` makes it if need be.
 
-        While it is held, OSErrors are taken for those of the directory. A local one is held until
-        the process ends or lets go; one at a URL also until the lock was not renewed for minutes.
+        While it is held, an OSError is reported as one of this directory. A local directory is held
+        until the process ends or lets go; one at a URL also needs its lock renewed, which a thread
+        does.
 
-        Gives the storage to write to: it writes only as long as the lock is held, and the name of
-        a local directory still means the one that was locked.
+        Yields the storage to write to. It writes only while the lock is held and, for a local
+        directory, while its name still means the directory that was locked.
 
         Raises:
             BusyError: another process has it.

@@ -121,8 +121,8 @@ class HeldDirectory:
             raise OutputLostError(
                 f"{self._path} is not the directory that this run began to write to: that one was "
                 "moved, removed or replaced.",
-                "Nothing was written to what has its name now. What was committed stays where it "
-                "was moved to.",
+                "What was committed stays in that directory. To continue it, run the same command "
+                "with the directory's new path.",
             )
         if not self._is_still(self._file):
             raise OutputLostError(
