@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clip_prep_cli.inspection.report.sources import Sources, by_count, sources
-from clip_prep_cli.sets.manifest import FAILURES, MANIFEST, Manifest
+from clip_prep_cli.sets.manifest import Manifest
+from clip_prep_cli.sets.names import FAILURES, LOCK, MANIFEST
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location, entries
-from clip_prep_cli.storage.lock import is_held
+from clip_prep_cli.storage.interface import Storage
 
 
 @dataclass(frozen=True)
 class Info:
     """What is in a set."""
 
-    directory: Location
+    directory: Storage
     manifest: Manifest
     running: bool
     """Whether some process is changing the set."""
@@ -36,7 +36,7 @@ class Info:
         return sum(self.files.values())
 
 
-def info(directory: Location) -> Info:
+def info(directory: Storage) -> Info:
     """What is in the set in `directory`; it takes about 40 bytes of memory an image.
 
     Raises:
@@ -49,7 +49,7 @@ def info(directory: Location) -> Info:
     return Info(
         directory=directory,
         manifest=manifest,
-        running=is_held(directory),
+        running=directory.is_held(LOCK),
         failures=by_count(Counter(failure.reason for failure in stored.failures())),
         files=_files(stored),
         sources=sources(stored.records(), manifest.settings.resolutions),
@@ -62,7 +62,7 @@ def _files(stored: StoredSet) -> dict[str, int]:
     for entry in stored.manifest.shards:
         for name, file in entry.files.items():
             sizes[name.partition("/")[0]] += file.size
-    beside = {each.path.name: each.size for each in entries(stored.directory)}
+    beside = {each.name: each.size for each in stored.directory.entries()}
     for name in (MANIFEST, FAILURES):
         if name in beside:  # a first run may not be so far yet
             sizes[name] = beside[name]

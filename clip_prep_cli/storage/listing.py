@@ -53,7 +53,7 @@ def look(url: str) -> Stat | None:
     """What is known of the file at `url`; None if it is a directory.
 
     Raises:
-        Exception: whatever the store's file system raises; see `remote.is_permanent`.
+        Exception: whatever the store's file system raises; see `retry.is_permanent`.
     """
     info = info_of(place_of(url))
     # A web server's directories are the pages that it makes of them.

@@ -15,7 +15,7 @@ from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sets.manifest import Manifest
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location, absolute
+from clip_prep_cli.storage.interface import Storage
 
 PICTURES = 24
 """On the contact sheet."""
@@ -60,7 +60,7 @@ class TensorBytes(NamedTuple):
 class ReportData:
     """A set in numbers, names and a few pictures."""
 
-    directory: Location
+    directory: Storage
     """Absolute."""
     manifest: Manifest
     tensors: tuple[TensorBytes, ...]
@@ -86,7 +86,7 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
     settings = stored.manifest.settings
     failures = _grouped(stored, stored.failures())  # first: a run that begins now replaces them
     return ReportData(
-        directory=absolute(stored.directory),
+        directory=stored.directory.absolute(),
         manifest=stored.manifest,
         tensors=tuple(
             TensorBytes(

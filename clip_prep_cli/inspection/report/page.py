@@ -26,10 +26,8 @@ from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData, rep
 from clip_prep_cli.inspection.report.histogram import Histogram
 from clip_prep_cli.inspection.report.sources import Size, Sizes
 from clip_prep_cli.pixels.models import models_at
-from clip_prep_cli.sets.layout import shard_name
-from clip_prep_cli.sets.manifest import FAILURES, MANIFEST
+from clip_prep_cli.sets.names import FAILURES, MANIFEST, shard_name
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location
 
 _THUMBNAIL = 224
 """Pixels of a picture's side at most."""
@@ -55,7 +53,7 @@ class Chart(NamedTuple):
     rows: Sequence[tuple[str, int]]
 
 
-def write_report(directory: Location, out: Path, seed: int) -> int:
+def write_report(directory: Storage, out: Path, seed: int) -> int:
     """Write the page on the set in `directory` to `out`; its size in bytes.
 
     Raises:

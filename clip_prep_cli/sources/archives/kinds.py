@@ -55,9 +55,7 @@ def misnamed(name: str, file: BinaryIO) -> str:
         return ""
     for kind in _BY_SUFFIX.values():
         if begin[kind.mark_at :].lstrip().startswith(kind.mark) and kind is not kind_of(name):
-            return (
-                f" (its content is {kind.content}; then its name should end in {kind.suffixes[0]})"
-            )
+            return f" (its content is {kind.content}; its name should end in {kind.suffixes[0]})"
     for mark, content in _NO_ARCHIVES.items():
         if begin.lstrip().startswith(mark):
             return f" (its content is {content})"

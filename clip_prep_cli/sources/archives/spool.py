@@ -26,15 +26,20 @@ class Spool:
     """
 
     def __init__(
-        self, directory: Path | None, most: int, should_stop: Callable[[], bool] = lambda: False
+        self,
+        directory: Path | None,
+        most: int,
+        should_stop: Callable[[], bool] = lambda: False,
+        file_name: Callable[[int], str] = str,
     ) -> None:
-        """No sample of more than `most` bytes is copied.
+        """No sample of more than `most` bytes is copied; `file_name` names a shard's file.
 
         Without a `directory` none can be: workers are elsewhere, and see no disk of this machine.
         """
         self._directory = directory
         self._most = most
         self._should_stop = should_stop
+        self._file_name = file_name
         self._paths: dict[int, Path] = {}
         self._changed = Condition()
         self._number = -1
@@ -96,7 +101,7 @@ class Spool:
                     return False
                 self._changed.wait(_TICK_SECONDS)
             self._close()
-            path = directory / f"sources-{number:06}.{os.getpid()}.partial"
+            path = directory / self._file_name(number)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             self._paths[number] = path
         self._number, self._end = number, 0

@@ -10,6 +10,7 @@ from clip_prep_cli.inspection.preview import Request, preview
 from clip_prep_cli.inspection.verify import verify
 from clip_prep_cli.sources.archives import kinds
 from clip_prep_cli.sources.archives.kinds import is_archive, kind_of, misnamed, register
+from clip_prep_cli.storage.location import storage_at
 from tests.support.cat_archives import CAT, pack_cat
 from tests.support.command import clip_prep, paths, rows
 from tests.support.packing import KINDS, packed, png, row
@@ -34,17 +35,17 @@ def test_a_new_kind_is_one_file(tmp_path: Path) -> None:
     assert rows(out) == [row(content) for content in MEMBERS.values()]
     again = convert(archive.parent, "ViT-B/32", out, dtype="uint8", workers=1)
     assert (again.tally.planned, again.tally.unchanged) == (0, 6)
-    checked = verify(out, 6, 1, lambda *_: None)
+    checked = verify(storage_at(out), 6, 1, lambda *_: None)
     assert checked.sources
     assert (checked.sources.equal, checked.faults) == (6, ())
-    drawn = preview(Request(out, tmp_path / "sheet.png", 6, 0, crop=True))
+    drawn = preview(Request(storage_at(out), tmp_path / "sheet.png", 6, 0, crop=True))
     assert [shown.note for shown in drawn.shown] == [""] * 6  # none falls back to its stored row
     pack_cat(archive, {name: MEMBERS[name] for name in list(MEMBERS)[:-1]})
     pruned = convert(archive.parent, "ViT-B/32", out, dtype="uint8", workers=1, prune=True)
     assert pruned.pruned == 1
     (archive.parent / "y.tar").write_bytes(archive.read_bytes())
     (failure,) = convert(archive.parent, "ViT-B/32", out, dtype="uint8", workers=1).failures
-    assert "its content is cat; then its name should end in .cat" in failure.detail
+    assert "its content is cat; its name should end in .cat" in failure.detail
 
 
 def test_a_kind_that_is_not_registered_is_a_file_like_others() -> None:
@@ -64,5 +65,5 @@ def test_content_that_is_not_what_the_name_says(name: str, suffix: str) -> None:
     """The kind that it is of is named, unless it is the one that the name says."""
     said = misnamed(name, io.BytesIO(packed(f".{suffix.rpartition('.')[2]}", MEMBERS)))
     kind = kind_of(f"x{suffix}")
-    meant = f" (its content is {kind.content}; then its name should end in {kind.suffixes[0]})"
+    meant = f" (its content is {kind.content}; its name should end in {kind.suffixes[0]})"
     assert said == ("" if kind is kind_of(name) else meant)

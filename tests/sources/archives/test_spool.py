@@ -9,6 +9,7 @@ import pytest
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.samples.parts import Part, Streamed
+from clip_prep_cli.sets.names import sources_file
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.archives.streams import ForwardStream, RandomAccess
 from tests.support.command import wait_until
@@ -30,7 +31,7 @@ def content(part: Part | None) -> bytes:
 
 def test_copies(tmp_path: Path) -> None:
     """Each sample is there until its shard is released; in the end nothing is."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         first, second = spool.keep(streamed(b"one"), 7), spool.keep(streamed(b"three"), 7)
         third = spool.keep(streamed(b"four"), 8)
         assert list(map(content, (first, second, third))) == [b"one", b"three", b"four"]
@@ -43,7 +44,7 @@ def test_copies(tmp_path: Path) -> None:
 
 def test_damaged_and_too_large(tmp_path: Path) -> None:
     """A sample that ends too early is none; one that no image can be is not copied."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         assert spool.keep(streamed(b"one", 9), 0) is None
         assert content(spool.keep(streamed(b"two"), 0)) == b"two"
         large = streamed(bytes(101))
@@ -53,7 +54,7 @@ def test_damaged_and_too_large(tmp_path: Path) -> None:
 
 def test_taken_back(tmp_path: Path) -> None:
     """What turns out not to be needed makes room for the next one; what is no copy stays."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         first, second = spool.keep(streamed(b"one"), 0), spool.keep(streamed(b"three"), 0)
         assert first
         assert second
@@ -69,7 +70,7 @@ def test_few_at_a_time(tmp_path: Path) -> None:
     """Who fills it waits for who empties it, or until it should stop."""
     stopping = threading.Event()
     kept: list[Part | None] = []
-    with Spool(tmp_path, 100, stopping.is_set) as spool:
+    with Spool(tmp_path, 100, stopping.is_set, sources_file) as spool:
 
         def fill() -> None:
             kept.extend(spool.keep(streamed(b"x"), number) for number in range(5))
@@ -92,7 +93,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         monkeypatch.setattr(os, "pwrite", full)
         with pytest.raises(CannotContinueError, match="No space left"):
             spool.keep(streamed(b"one"), 0)
