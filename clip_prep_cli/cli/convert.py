@@ -12,6 +12,7 @@ from clip_prep_cli.cli.output import say, show
 from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName, Seconds, SetPath
 from clip_prep_cli.cli.progress import StopSignal, progress_of, stop_signal
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ _OPTIONS = (
     option(
         "--format",
         section=_TARGET,
-        **choice("npy", "pt"),
+        **choice(*FORMATS),
         help="pt: for torch.load.",
     ),
     option(

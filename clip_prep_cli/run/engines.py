@@ -29,11 +29,12 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
             rows.
     """
     recipe = Recipe(
-        job.settings.resolutions,
-        job.settings.dtype,
-        job.settings.exif,
-        job.max_pixels,
-        job.resize,
+        transforms=job.settings.transforms,
+        reference=job.settings.reference,
+        dtype=job.settings.dtype,
+        exif=job.settings.exif,
+        max_pixels=job.max_pixels,
+        resize=job.resize,
         patience=job.retry_for,
     )
     if job.executor == "local":

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from clip_prep_cli.errors import UsageError
+from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sets.tensor_files import ITEM_BYTES
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.sources.archives.archive import is_archive
 from clip_prep_cli.sources.namelist import NameList
 from clip_prep_cli.sources.selection import Selection
@@ -69,8 +70,8 @@ class Job:
     def _check_values(self) -> None:
         settings = self.settings
         for name, value, allowed in (
-            ("dtype", settings.dtype, tuple(ITEM_BYTES)),
-            ("format", settings.format, ("npy", "pt")),
+            ("dtype", settings.dtype, tuple(ITEM_DTYPE)),
+            ("format", settings.format, tuple(FORMATS)),
             ("exif", settings.exif, ("ignore", "apply")),
             ("resize", self.resize, ("native", "pillow")),
         ):
@@ -97,15 +98,18 @@ class Job:
             raise UsageError("--scheduler is about Dask.", "Add --executor dask, or leave it out.")
 
     def _check_tensors(self) -> None:
-        if self.settings.format == "npy" and self.settings.dtype == "bfloat16":
+        dtype, wanted = self.settings.dtype, FORMATS[self.settings.format]
+        if dtype not in wanted.dtypes:
+            able = ", ".join(name for name, other in FORMATS.items() if dtype in other.dtypes)
             raise UsageError(
-                "NumPy has no bfloat16, so --format npy cannot hold it.",
-                "Take --format pt, or --dtype float16.",
+                f"--format {wanted.name} cannot hold {dtype}.",
+                f"Use --format {able}, or --dtype {', '.join(wanted.dtypes)}.",
             )
-        if self.settings.format == "pt" and find_spec("torch") is None:
+        if wanted.package and find_spec(wanted.package) is None:
             raise UsageError(
-                "--format pt needs PyTorch, which is not installed.",
-                "Install it with `pip install 'clip-prep-cli[torch]'`, or take --format npy.",
+                f"--format {wanted.name} needs {wanted.package}, which is not installed.",
+                f"Install it with `pip install 'clip-prep-cli[{wanted.package}]'`, "
+                "or use another --format.",
             )
 
     def _check_paths(self) -> None:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
-from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.pixels.models import transforms_of
 from clip_prep_cli.run.job import DEFAULT_SLOTS, Job
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sources.namelist import NameList
@@ -98,7 +98,7 @@ def make_job(
         inputs=tuple(os.fspath(name) for name in inputs),
         out=location_of(out, given["retry_for"]),
         settings=SetSettings(
-            resolutions=_resolutions(models),
+            transforms=transforms_of(models),
             dtype=given["dtype"],
             format=given["format"],
             shard_size=given["shard_size"],
@@ -132,12 +132,3 @@ def _workers(given: ConvertOptions) -> int:
     """All CPUs that are there; if tasks run elsewhere, one for each, as many as there are slots."""
     here = given["executor"] in ("local", "dask") and given["scheduler"] is None
     return usable_cpus() if here else 1
-
-
-def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
-    try:
-        return resolutions(models)
-    except KeyError as error:
-        raise UsageError(
-            f"{error.args[0]!r} is not a model.", f"The models are {', '.join(MODELS)}."
-        ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clip_prep_cli.cli.summary import progress_line, result, summary
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.run.convert import Report
 from clip_prep_cli.run.job import Job
 from clip_prep_cli.run.scan import Tally
@@ -26,7 +27,7 @@ def failures(count: int) -> tuple[Failure, ...]:
 def report(tmp_path: Path) -> Report:
     """A run that went well."""
     return Report(
-        job=Job((__file__,), tmp_path / "out", SetSettings((224, 336)), workers=1),
+        job=Job((__file__,), tmp_path / "out", SetSettings((openai(224), openai(336))), workers=1),
         tally=Tally(planned=2000, converted=2000, scanned=True),
         ignored={},
         roots=("/photos",),

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from clip_prep_cli.errors import UsageError
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.run.job import Job
 from clip_prep_cli.sets.settings import SetSettings
 
-SETTINGS = SetSettings((224,))
+SETTINGS = SetSettings((openai(224),))
 
 
 def job(inputs: list[Path], out: Path, settings: SetSettings = SETTINGS) -> Job:
@@ -68,8 +69,8 @@ def test_inputs_exist(pictures: Path, tmp_path: Path) -> None:
 def test_dtypes(suffix: str, pictures: Path, tmp_path: Path) -> None:
     """Each format takes the dtypes that it can hold."""
     for dtype in ("float32", "float16", "uint8"):
-        job([pictures], tmp_path / "out", SetSettings((224,), dtype, suffix))
-    bfloat16 = SetSettings((224,), "bfloat16", suffix)
+        job([pictures], tmp_path / "out", SetSettings((openai(224),), dtype, suffix))
+    bfloat16 = SetSettings((openai(224),), "bfloat16", suffix)
     if suffix == "pt":
         job([pictures], tmp_path / "out", bfloat16)
     else:

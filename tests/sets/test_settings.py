@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.manifest import Counts, Manifest
 from clip_prep_cli.sets.settings import SetSettings
 
-BASE = SetSettings((224, 336))
+BASE = SetSettings((openai(224), openai(336)))
 OTHERS = (
-    replace(BASE, resolutions=(224,)),
-    replace(BASE, resolutions=(288, 336)),
+    replace(BASE, transforms=(openai(224),)),
+    replace(BASE, transforms=(openai(288), openai(336))),
     replace(BASE, dtype="uint8"),
     replace(BASE, dtype="float16"),
     replace(BASE, format="pt"),
@@ -61,7 +62,7 @@ def is_valid(manifest: dict[str, Any], schema: dict[str, Any]) -> bool:
     return valid
 
 
-@pytest.mark.parametrize("settings", [BASE, *OTHERS], ids=str)
+@pytest.mark.parametrize("settings", [BASE, *OTHERS])
 def test_round_trip(settings: SetSettings, schema: dict[str, Any]) -> None:
     """The manifest holds every setting; its form fits the schema."""
     manifest = manifest_of(settings)
@@ -72,12 +73,12 @@ def test_round_trip(settings: SetSettings, schema: dict[str, Any]) -> None:
 def test_digest() -> None:
     """Sets of other settings have other digests; those of the same settings have the same."""
     assert len({settings.digest() for settings in (BASE, *OTHERS)}) == 1 + len(OTHERS)
-    assert SetSettings((224, 336)).digest() == BASE.digest()
+    assert SetSettings((openai(224), openai(336))).digest() == BASE.digest()
 
 
 def test_differences() -> None:
     """Each setting that differs is named, with both values."""
-    other = SetSettings((224,), "uint8", "pt", 7, "apply")
+    other = SetSettings((openai(224),), "uint8", "pt", 7, "apply")
     assert BASE.differences(other) == [
         "resolutions: 224px + 336px, not 224px",
         "dtype: float32, not uint8",

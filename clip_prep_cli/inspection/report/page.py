@@ -17,7 +17,7 @@ from clip_prep_cli.inspection.report.charts import aspect_chart, lost_chart, meg
 from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData
 from clip_prep_cli.inspection.report.histogram import Histogram
 from clip_prep_cli.inspection.report.sources import Size, Sources
-from clip_prep_cli.pixels.models import models_at
+from clip_prep_cli.pixels.models import openai_models
 from clip_prep_cli.sets.layout import shard_name
 from clip_prep_cli.sets.manifest import FAILURES, MANIFEST, Era
 
@@ -76,7 +76,7 @@ def page(data: ReportData) -> bytes:
         failures_file=FAILURES,
         images=images,
         manifest_file=MANIFEST,
-        models_at=models_at,
+        openai_models=openai_models,
         reasons=_REASONS,
         shard_name=shard_name,
         shown=SHOWN,

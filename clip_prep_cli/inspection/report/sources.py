@@ -1,13 +1,14 @@
 """What the source images of a set were like, counted record by record."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
 from clip_prep_cli.inspection.report.histogram import PER_DECADE, RATIO, SHARE, Bins, Histogram
 from clip_prep_cli.pixels.geometry import geometry
 from clip_prep_cli.samples.records import Record
+from clip_prep_cli.sets.settings import SetSettings
 
 Table = tuple[tuple[str, int], ...]
 """Names and how often each came up, the most frequent first."""
@@ -34,44 +35,44 @@ class Sources:
     uncropped: int
     """How many lose nothing."""
     enlarged: tuple[int, ...]
-    """For each resolution, how many have a side that is shorter."""
+    """For each transform, how many have a side that is shorter."""
     formats: Table
     modes: Table
 
 
-def sources(records: Iterable[Record], resolutions: Sequence[int]) -> Sources:
-    """Count `records`; the share lost is that at the first resolution.
+def sources(records: Iterable[Record], settings: SetSettings) -> Sources:
+    """Count `records`; the share lost is that by the first transform.
 
     At another resolution it differs by the rounding to whole pixels only.
     """
-    tally = _Tally(resolutions)
+    tally = _Tally(settings)
     for record in records:
         tally.add(record)
     return tally.sources()
 
 
 class _Tally:
-    def __init__(self, resolutions: Sequence[int]) -> None:
-        self._resolutions = resolutions
+    def __init__(self, settings: SetSettings) -> None:
+        self._settings = settings
         self._images = self._bytes = self._uncropped = 0
         self._lost = 0.0
         self._smallest: Size = ()
         self._largest: Size = ()
         self._bins = Bins(PER_DECADE), Bins(RATIO), Bins(SHARE)
-        self._enlarged = [0] * len(resolutions)
+        self._enlarged = [0] * len(settings.transforms)
         self._formats: Counter[str] = Counter()
         self._modes: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
         width, height = size = record.width, record.height
-        crop = geometry(width, height, self._resolutions[0])
-        lost = 1 - crop.n_px**2 / (crop.width * crop.height)
+        crop = geometry(width, height, self._settings.transforms[0], self._settings.reference)
+        lost = 1 - prod(crop.crop_size) / prod(crop.size)
         for bins, value in zip(
             self._bins, (width * height / 1e6, width / height, lost), strict=True
         ):
             bins.add(value)
-        for n, n_px in enumerate(self._resolutions):
-            self._enlarged[n] += min(width, height) < n_px
+        for n, transform in enumerate(self._settings.transforms):
+            self._enlarged[n] += width < transform.width or height < transform.height
         self._images += 1
         self._bytes += record.sample.size
         self._lost += lost
