@@ -119,13 +119,14 @@ def preview(request: Request) -> Preview:
     content = sheet.png()
     write_output(request.out, content)
     return Preview(
-        request,
-        layout,
-        total,
-        columns,
-        *sheet.image.size,
-        len(content),
-        tuple(
+        request=request,
+        layout=layout,
+        total=total,
+        columns=columns,
+        width=sheet.image.width,
+        height=sheet.image.height,
+        bytes=len(content),
+        shown=tuple(
             Shown(each.path, each.shard, each.row, each.cell.note, box)
             for each, box in zip(chosen, sheet.boxes, strict=True)
         ),

@@ -53,7 +53,7 @@ class SourceCheck:
     @property
     def checked(self) -> int:
         """How many rows were to be made anew."""
-        compared = self.equal + len({wrong[:2] for wrong in self.wrong})
+        compared = self.equal + len({(wrong.shard, wrong.row) for wrong in self.wrong})
         return compared + len(self.changed) + len(self.gone) + len(self.unmade)
 
 

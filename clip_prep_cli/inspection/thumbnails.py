@@ -61,7 +61,8 @@ class Originals:
             return None
         try:
             data, mtime_ns = self._reader.read(found.source)
-            if (len(data), mtime_ns or found.mtime_ns) != found.key.sample[2:4]:
+            sample = found.key.sample
+            if (len(data), mtime_ns or found.mtime_ns) != (sample.size, sample.mtime_ns):
                 return None
             with _damage_tolerated():
                 return self._thumbnail(data)

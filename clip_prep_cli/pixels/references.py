@@ -35,7 +35,10 @@ class Reference:
     crop_offset: Callable[[int], int]
     """Where the crop begins on an axis, given the pixels that do not fit into it."""
     vertical_first: Callable[[Size, Size], bool]
-    """Whether the vertical pass comes first in a resize from one size to another."""
+    """Whether the vertical pass comes first in a resize from one size to another.
+
+    Where Pillow makes the whole resized image, its own order holds.
+    """
     normalize: "Callable[[Floats, Floats, Floats], Floats]"
     """Of the levels 0 to 255 [256], mean [3, 1] and std [3, 1], float32: the values [3, 256]."""
     steps: Callable[[], tuple[dict[str, Any], ...]]
