@@ -104,7 +104,7 @@ def prepare_process(max_pixels: int, transforms: Iterable[Transform]) -> None:
     """
     # Pillow counts the crop as well, which may be larger than a small source.
     crops = (transform.height * transform.width for transform in transforms)
-    Image.MAX_IMAGE_PIXELS = max(max_pixels, *crops)
+    Image.MAX_IMAGE_PIXELS = max((max_pixels, *crops))
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
