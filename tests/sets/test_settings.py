@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from clip_prep_cli.pixels.transforms import openai
+from clip_prep_cli.pixels import models
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import Transform, openai
 from clip_prep_cli.sets.manifest import Counts, Manifest
 from clip_prep_cli.sets.settings import SetSettings
 
@@ -127,3 +129,26 @@ def test_generator_values_are_strings(schema: dict[str, Any]) -> None:
     assert is_valid(manifest, schema)
     manifest["generator"]["new part"] = 1.2
     assert not is_valid(manifest, schema)
+
+
+def test_a_new_model_is_a_line_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it, OpenAI's transform has another name, and sets of it are what they were."""
+    monkeypatch.setattr(models, "MODELS", {**models.MODELS, "ViT-X/1": openai(224)})
+    new = SetSettings(models.transforms_of(["ViT-X/1"]))
+    assert manifest_of(new) == manifest_of(SetSettings((openai(224),)))
+    assert "ViT-X/1" not in json.dumps(manifest_of(new))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"transforms": (openai(224), Transform(224, 224, mean=(0.5, 0.5, 0.5)))},
+        {"transforms": (openai(256),)},
+        {"reference": replace(OPENAI, name="other")},
+    ],
+    ids=["statistics", "size", "reference"],
+)
+def test_what_the_manifest_cannot_say_is_refused(fields: dict[str, Any]) -> None:
+    """Format version 1 has neither transforms nor references; nothing is recorded as another."""
+    with pytest.raises(ValueError, match="format version 1"):
+        replace(BASE, **fields)
