@@ -1,7 +1,8 @@
-"""What the tests of several files need."""
+"""What the tests of several files need, and which marks they get by what they use."""
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,42 @@ if TYPE_CHECKING:
     from tests.support.proxy import Proxy
     from tests.support.s3 import Store
 
+HERE = Path(__file__).parent
+
+BY_FIXTURE = {"s3_endpoint": "remote", "dask": "cluster"}
+"""The mark of every test that uses such a fixture, directly or through others."""
+
+BY_PLACE = {
+    HERE / "workers" / "cluster" / "test_cluster.py": "cluster",
+    HERE / "run" / "test_gs.py": "remote",
+    HERE / "inspection" / "report" / "test_report_browser.py": "browser",
+}
+"""The mark of every test in such a file."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use; skip those that write .pt files where there is no torch."""
+    no_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        marks = {mark for name, mark in BY_FIXTURE.items() if name in item.fixturenames}
+        marks |= {mark for place, mark in BY_PLACE.items() if item.path == place}
+        for mark in marks:
+            item.add_marker(mark)
+        if item.get_closest_marker("torch") or _writes_pt(item):
+            item.add_marker(no_torch)
+
+
+def _writes_pt(item: pytest.Function) -> bool:
+    """Whether one of its parameters is the format `pt`."""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any("pt" in (value if isinstance(value, tuple) else (value,)) for value in values)
+
 
 @pytest.fixture(scope="session")
 def sample_images() -> Path:
     """The repository's own sample images."""
-    return Path(__file__).parent.parent / "sample_images"
+    return HERE.parent / "sample_images"
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
+
+pytest.importorskip("torch")
+
+import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, SequentialSampler
 
 from clip_prep_cli import ShardSampler, TensorDataset
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from tests.support.command import album, convert, read_manifest
-from tests.support.oracle import reference
+from tests.support.torch_oracle import reference
 
 COUNT = 22
 

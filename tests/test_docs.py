@@ -230,7 +230,9 @@ def check_dockerfile(where: str, text: str) -> None:
     for line in text.splitlines():
         assert DOCKER_LINE.fullmatch(line), f"{where}: {line}"
     name, *arguments = json.loads(text.rpartition("\nCMD ")[2])
-    cli.commands[name].make_context(name, arguments)
+    # Below its group, as when it is run: a command keeps the names of --help that it first had.
+    with cli.make_context("clip-prep", [name]) as group:
+        cli.commands[name].make_context(name, arguments, parent=group)
 
 
 def options(command: str) -> set[str]:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
 import pytest
+
+pytest.importorskip("fsspec")
+
+import fsspec
 
 from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import BusyError, StoreError, UsageError

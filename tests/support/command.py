@@ -14,7 +14,6 @@ from signal import SIGKILL
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 from PIL import Image
 
@@ -216,10 +215,11 @@ def failed(directory: Path) -> dict[str, str]:
 
 def shard_rows(path: Path) -> list[bytes]:
     """The rows of one tensor file."""
-    if path.suffix == ".pt":
-        tensor = torch.load(path, weights_only=True)
-    else:
-        tensor = torch.from_numpy(np.load(path))
+    if path.suffix == ".npy":
+        return [row.tobytes() for row in np.load(path)]
+    import torch
+
+    tensor = torch.load(path, weights_only=True)
     return [row.view(torch.uint8).numpy().tobytes() for row in tensor]
 
 
