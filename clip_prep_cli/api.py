@@ -22,7 +22,8 @@ from clip_prep_cli.pixels.pipeline import preprocess as fill
 from clip_prep_cli.run.convert import Report, run
 from clip_prep_cli.run.convert import dry_run as list_only
 from clip_prep_cli.run.execute import Watch
-from clip_prep_cli.run.options import ConvertOptions, make_job
+from clip_prep_cli.run.job import make_job
+from clip_prep_cli.run.options import ConvertOptions
 from clip_prep_cli.run.scan import Tally
 
 _DTYPES = ("float32", "float16", "uint8")

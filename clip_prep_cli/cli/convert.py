@@ -1,4 +1,4 @@
-"""`clip-prep convert`: its options by task, the job that they describe, and its end."""
+"""`clip-prep convert`: its options by task, and how it ends."""
 
 import sys
 from pathlib import Path
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from clip_prep_cli.cli.errors import EXIT_FAILURES
-from clip_prep_cli.cli.options import JSON, QUIET, WORKERS, SectionCommand, all_of, choice, option
+from clip_prep_cli.cli.options import JSON, QUIET, SectionCommand, all_of, derived, option
 from clip_prep_cli.cli.output import say, show
-from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName, Seconds, SetPath
+from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName, SetPath
 from clip_prep_cli.cli.progress import StopSignal, progress_of, stop_signal
-from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
-from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
+from clip_prep_cli.run.options import declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clip_prep_cli.common.versions import Change
     from clip_prep_cli.run.convert import Report
-    from clip_prep_cli.run.job import Job
 
 _EPILOG = """\b
 Examples:
@@ -32,52 +30,11 @@ done; 1 cannot go on; 2 wrong usage; 3 too many images failed; 75 another run ho
 stopped by a signal, what was sealed is kept.
 """
 
-_SOURCES = "What to convert"
-_TARGET = "Into what"
-_IMAGES = "How images are treated"
-_AGAIN = "When run again"
-_FAILING = "When images fail"
-_RUN = "The run"
-
 _OPTIONS = (
     click.argument("inputs", nargs=-1, type=click.Path(readable=False), metavar="INPUT..."),
     option(
-        "--files-from",
-        section=_SOURCES,
-        type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-        metavar="FILE",
-        help="Read further inputs from a file, or `-`, one a line.",
-    ),
-    option(
-        *("-0", "--null"),
-        section=_SOURCES,
-        is_flag=True,
-        help="A zero byte ends each of them (find -print0).",
-    ),
-    option(
-        "--include",
-        section=_SOURCES,
-        multiple=True,
-        metavar="GLOB",
-        help="Only files that match, as in .gitignore; repeatable.",
-    ),
-    option(
-        "--exclude",
-        section=_SOURCES,
-        multiple=True,
-        metavar="GLOB",
-        help="No files or folders that match; repeatable.",
-    ),
-    option(
-        *("-L", "--follow-links"),
-        section=_SOURCES,
-        is_flag=True,
-        help="Follow symbolic links below the inputs.",
-    ),
-    option("--hidden", section=_SOURCES, is_flag=True, help="Take what begins with a dot as well."),
-    option(
         *("-m", "--model", "models"),
-        section=_TARGET,
+        section="Into what",
         multiple=True,
         required=True,
         type=ModelName(),
@@ -86,113 +43,24 @@ _OPTIONS = (
     ),
     option(
         *("-o", "--out"),
-        section=_TARGET,
+        section="Into what",
         required=True,
         type=SetPath(path_type=Path),
         metavar="DIR",
         help="Where the tensors go: a directory, or a URL (s3://, gs://).",
     ),
     option(
-        "--staging",
-        section=_TARGET,
-        type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
-        metavar="DIR",
-        help="Where shards for a URL are built.  [default: $TMPDIR]",
-    ),
-    option(
-        "--format",
-        section=_TARGET,
-        **choice("npy", "pt"),
-        help="pt: for torch.load.",
-    ),
-    option(
-        "--dtype",
-        section=_TARGET,
-        **choice("float32", "float16", "bfloat16", "uint8"),
-        metavar="DTYPE",
-        help="Or float16, bfloat16 (pt only), uint8 (pixels, not normalized).",
-    ),
-    option(
-        "--shard-size",
-        section=_TARGET,
-        type=click.IntRange(1, 1 << 24),
-        default=1024,
-        metavar="N",
-        help="Images per shard.  [default: 1024]",
-    ),
-    option("--overwrite", section=_TARGET, is_flag=True, help="Start the set in DIR anew."),
-    option(
-        "--exif",
-        section=_IMAGES,
-        **choice("ignore", "apply"),
-        help="apply: upright first; the reference does not.",
-    ),
-    option(
-        "--max-pixels",
-        section=_IMAGES,
-        type=click.IntRange(min=1),
-        default=DEFAULT_MAX_PIXELS,
-        metavar="N",
-        help=f"Refuse larger images.  [default: {DEFAULT_MAX_PIXELS}]",
-    ),
-    option(
-        "--timeout",
-        section=_IMAGES,
-        type=Seconds(0, min_open=True),
-        default=DEFAULT_TIMEOUT,
-        metavar="SECONDS",
-        help=f"Give an image up after this long.  [default: {DEFAULT_TIMEOUT:g}]",
-    ),
-    option(
-        "--checksum",
-        section=_AGAIN,
-        is_flag=True,
-        help="Tell changed files by content, not by time.",
-    ),
-    option(
-        "--prune", section=_AGAIN, is_flag=True, help="Let rows of deleted files count no more."
-    ),
-    option("--retry-failed", section=_AGAIN, is_flag=True, help="Try again what failed before."),
-    option(
         "--max-failures",
-        section=_FAILING,
+        section="When images fail",
         type=FailureLimitType(),
         default="0",
         help="So many are still a success.  [default: 0]",
     ),
-    option("--fail-fast", section=_FAILING, is_flag=True, help="Stop at the first."),
-    WORKERS,
-    option(
-        "--executor",
-        section=_RUN,
-        **choice("local", "dask"),
-        metavar="NAME",
-        help="Or dask: a cluster.",
-    ),
-    option(
-        "--scheduler",
-        section=_RUN,
-        metavar="ADDRESS",
-        help="As tcp://HOST:8786; else a cluster is made here.",
-    ),
-    option(
-        "--retry-for",
-        section=_RUN,
-        type=Seconds(0),
-        default=DEFAULT_PATIENCE,
-        metavar="SECONDS",
-        help=f"How long to try a failing store.  [default: {DEFAULT_PATIENCE:g}]",
-    ),
-    option(
-        *("-n", "--dry-run"),
-        section=_RUN,
-        is_flag=True,
-        help="Only list; say what would be done.",
-    ),
-    option("--resize", **choice("native", "pillow"), hidden=True),
+    *(derived(name, declaration) for name, declaration in declared().items() if declaration.help),
+    option(*("-n", "--dry-run"), is_flag=True, help="Only list; say what would be done."),
     JSON,
     QUIET,
-    option("-v", "--verbose", section=_RUN, is_flag=True, help="Name every failure."),
+    option("-v", "--verbose", is_flag=True, help="Name every failure."),
 )
 
 
@@ -208,8 +76,10 @@ def convert(**options: Any) -> None:  # noqa: ANN401
     from clip_prep_cli.common.versions import versions_warning
     from clip_prep_cli.run.convert import dry_run, run
     from clip_prep_cli.run.execute import Watch
+    from clip_prep_cli.run.job import make_job
 
-    job = _job(options)
+    known = {name: options[name] for name in declared() if name in options}
+    job = make_job(options["inputs"], options["models"], options["out"], cast("Any", known))
     if options["dry_run"]:
         _show(dry_run(job), options)
         return
@@ -224,7 +94,7 @@ def convert(**options: Any) -> None:  # noqa: ANN401
             tell(versions_warning(changes))
 
         report = run(job, Watch(progress.update, warn, stop.received, tell))
-    if job.resize == "native" and report.resize_backend.startswith("pillow"):
+    if job.options["resize"] == "native" and report.resize_backend.startswith("pillow"):
         say(f"Resized with {report.resize_backend}: same bytes, but slower.")
     status = _status(report, stop, options["max_failures"])
     if status or not options["quiet"] or options["as_json"]:
@@ -248,15 +118,3 @@ def _show(report: "Report", options: dict[str, Any]) -> None:
         lambda: summary(report, every_failure=options["verbose"]),
         as_json=options["as_json"],
     )
-
-
-def _job(options: dict[str, Any]) -> "Job":
-    """The job that the options of `clip-prep convert` describe.
-
-    Raises:
-        UsageError: they contradict each other.
-    """
-    from clip_prep_cli.run.options import ConvertOptions, make_job
-
-    known = {name: options[name] for name in ConvertOptions.__annotations__ if name in options}
-    return make_job(options["inputs"], options["models"], options["out"], cast("Any", known))

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 import click
 
-from clip_prep_cli.cli.params import SetPath
+from clip_prep_cli.cli.params import Seconds, SetPath
+from clip_prep_cli.run.options import SECTIONS, Option, declared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LAST = "The run"
+_LAST = SECTIONS[-1]
 """The section of an option that names none: Click's own --help."""
 
 
@@ -29,11 +30,11 @@ class SectionOption(click.Option):
 
 
 class SectionCommand(click.Command):
-    """A command whose help has its options in sections, in the order in which these come."""
+    """A command whose help has its options by task."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in SECTIONS}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record and isinstance(param, click.Option):
@@ -41,6 +42,8 @@ class SectionCommand(click.Command):
                 sections.setdefault(section, []).append(record)
         width = max(len(names) for records in sections.values() for names, _ in records)
         for title, records in sections.items():
+            if not records:
+                continue
             with formatter.section(title):  # their columns in line with each other
                 formatter.write_dl([(names.ljust(width), text) for names, text in records])
 
@@ -52,27 +55,54 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # noq
     return click.option(*names, cls=SectionOption, envvar=variable, **settings)
 
 
-def choice(*values: str) -> dict[str, Any]:
-    """Settings of an option that takes one of `values`, by default the first."""
-    return {"type": click.Choice(values), "default": values[0], "show_default": True}
+def derived(name: str, declaration: Option) -> Callable[[Command], Command]:
+    """Make the option of the command that `ConvertOptions` declares under this name."""
+    shown = declaration.default_text or _words(declaration.default)
+    return option(
+        *filter(None, (declaration.short, "--" + name.replace("_", "-"))),
+        section=declaration.section,
+        type=_type_of(declaration),
+        is_flag=declaration.default is False,
+        multiple=declaration.default == (),
+        default=declaration.default,
+        metavar=declaration.metavar or None,
+        help=declaration.help + (f"  [default: {shown}]" if shown else ""),
+        hidden=declaration.hidden,
+    )
 
 
-WORKERS = option(
-    *("-j", "--workers"),
-    section="The run",
-    type=click.IntRange(1, 4096),
-    metavar="N",
-    help="Worker processes.  [default: the usable CPUs]",
-)
+def _words(default: object) -> str:
+    """A default as the help has it; nothing for what is off or absent by default."""
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "" if default is None or default is False or default == () else str(default)
+
+
+def _type_of(declaration: Option) -> click.ParamType[Any] | None:
+    """What turns the text of an option into a value, and refuses what it cannot have."""
+    if declaration.choices:
+        return click.Choice(declaration.choices)
+    if declaration.path == "file":
+        return click.Path(exists=True, dir_okay=False, allow_dash=True)
+    if declaration.path == "directory":
+        return click.Path(exists=True, file_okay=False, writable=True, path_type=Path)
+    if isinstance(declaration.default, float):
+        least = 0 if declaration.above_zero else declaration.at_least
+        return Seconds(least, min_open=declaration.above_zero)
+    if declaration.at_least is not None:
+        most = declaration.at_most
+        return click.IntRange(int(declaration.at_least), None if most is None else int(most))
+    return None
+
+
+WORKERS = derived("workers", declared()["workers"])
 JSON = option(
     *("--json", "as_json"),
-    section="The run",
+    section=_LAST,
     is_flag=True,
     help="One JSON object on standard output.",
 )
-QUIET = option(
-    *("-q", "--quiet"), section="The run", is_flag=True, help="Say nothing if all is well."
-)
+QUIET = option(*("-q", "--quiet"), section=_LAST, is_flag=True, help="Say nothing if all is well.")
 SET = click.argument(
     "directory", metavar="DIR", type=SetPath(exists=True, file_okay=False, path_type=Path)
 )

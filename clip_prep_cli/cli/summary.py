@@ -28,7 +28,10 @@ def summary(report: "Report", *, every_failure: bool = False) -> str:
         if report.complete:
             lines.append(f"All failures: {printable(str(report.job.out))}/failures.jsonl")
     if not report.complete and not report.dry_run:
-        lines += ["", _FAIL_FAST if report.job.fail_fast and report.tally.failed else _STOPPED]
+        lines += [
+            "",
+            _FAIL_FAST if report.job.options["fail_fast"] and report.tally.failed else _STOPPED,
+        ]
     return "\n".join(lines)
 
 

@@ -98,13 +98,15 @@ def dry_run(job: Job) -> Report:
 
 def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -> Report:
     with open_engine(job, tensors.scratch, watch.on_waiting) as engine:
-        if job.overwrite:
+        if job.options["overwrite"]:
             tensors.disown()
         tensors.generator = tensors.generator or package_versions()
         tensors.begin()
         before = tensors.contents.next_number
         execution = Execution(job, tensors, scan, engine, watch)
-        spool = Spool(_spool_directory(job, tensors), most_bytes(job.max_pixels), scan.should_stop)
+        spool = Spool(
+            _spool_directory(job, tensors), most_bytes(job.options["max_pixels"]), scan.should_stop
+        )
         try:
             with spool as scan.spool:
                 complete = execution.run(scan.shards())
@@ -136,8 +138,8 @@ def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -
 
 def _spool_directory(job: Job, tensors: TensorSet) -> Path | None:
     """Where workers can read what this process has unpacked."""
-    here = job.executor == "local" or (job.executor == "dask" and job.scheduler is None)
-    return tensors.scratch.absolute() if here or isinstance(job.out, Path) else None
+    shared = job.runs_here or isinstance(job.out, Path)
+    return tensors.scratch.absolute() if shared else None
 
 
 def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:
@@ -152,10 +154,10 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
     Raises:
         CannotContinueError: there is no image, or the set cannot be gone on with.
     """
-    if job.overwrite:
+    if job.options["overwrite"]:
         tensors = TensorSet(out, job.settings, None)
     else:
-        tensors = open_set(out, job.settings, checksums=job.checksum)
+        tensors = open_set(out, job.settings, checksums=job.options["checksum"])
     contents = tensors.contents
     cancelled = Event()
 
@@ -168,12 +170,12 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
         listed,
         str(job.out),
         should_stop,
-        job.retry_for,
-        to_prune=job.prune,
+        job.options["retry_for"],
+        to_prune=job.options["prune"],
         on_waiting=watch.on_waiting,
     )
     source = Source(inputs, job.selection, contents.roots)
-    if not job.retry_failed:
+    if not job.options["retry_failed"]:
         tensors.retry_from = None
     elif tensors.retry_from is None:
         tensors.retry_from = contents.next_number
@@ -182,7 +184,7 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
         contents,
         job.settings.shard_size,
         tensors.retry_from or 0,
-        job.checksum,
+        job.options["checksum"],
         should_stop,
         cancelled,
     )
@@ -197,7 +199,7 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
 
 def _gone(job: Job, scan: Scan) -> list[Identity]:
     """For --prune: the images of the set below the inputs of which the files do not exist."""
-    if not job.prune:
+    if not job.options["prune"]:
         return []
     contents = scan.contents
     failed = (each for each in contents.failures if contents.places.get(*each) is None)

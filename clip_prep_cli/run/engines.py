@@ -28,16 +28,17 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
         CannotContinueError: the workers that it is to use cannot be reached, or would make other
             rows.
     """
+    options = job.options
     recipe = Recipe(
-        job.settings.resolutions,
-        job.settings.dtype,
-        job.settings.exif,
-        job.max_pixels,
-        job.resize,
-        patience=job.retry_for,
+        resolutions=job.settings.resolutions,
+        dtype=job.settings.dtype,
+        exif=job.settings.exif,
+        max_pixels=options["max_pixels"],
+        resize=options["resize"],
+        patience=options["retry_for"],
     )
-    if job.executor == "local":
-        with WorkerPool(job.workers, recipe, job.timeout) as pool:
+    if options["executor"] == "local":
+        with WorkerPool(job.workers, recipe, options["timeout"]) as pool:
             yield LocalEngine(pool, scratch, job.settings.layouts)
         return
     # Imported here: a run on this machine alone has no use for it.
@@ -52,9 +53,10 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
         staging=job.staging,
         layouts=job.settings.layouts,
         recipe=recipe,
-        timeout=job.timeout,
-        processes=1 if job.executor == "dask" and job.scheduler is None else job.workers,
-        versions=own_versions(job.resize),
+        timeout=options["timeout"],
+        # Dask's own cluster here has a thread, and so a task, for each worker.
+        processes=1 if job.runs_here else job.workers,
+        versions=own_versions(options["resize"]),
     )
     with _crew(job, terms) as crew:
         try:
@@ -69,10 +71,11 @@ def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
     from clip_prep_cli.workers.cluster.pool_cache import end_idle_pools
     from clip_prep_cli.workers.cluster.task_engine import ExecutorCrew
 
-    if isinstance(job.executor, Executor):
-        yield ExecutorCrew(job.executor, job.slots)
+    executor = job.options["executor"]
+    if isinstance(executor, Executor):
+        yield ExecutorCrew(executor, job.options["slots"])
         end_idle_pools()  # of an executor that is threads of this process
     else:
-        with dask_crew(job.scheduler, job.workers) as crew:
+        with dask_crew(job.options["scheduler"], job.workers) as crew:
             crew.check(terms)
             yield crew

@@ -110,7 +110,7 @@ class Execution:
         self._next_number += 1
 
     def _stopping(self) -> bool:
-        failed = self._job.fail_fast and self._scan.tally.failed > 0
+        failed = self._job.options["fail_fast"] and self._scan.tally.failed > 0
         return failed or self._engine.error is not None or self._watch.should_stop()
 
     def _absorb(self, sealer: Sealer) -> None:

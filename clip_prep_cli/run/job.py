@@ -2,31 +2,28 @@
 
 import os
 import re
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.run.options import ConvertOptions, completed
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sets.tensor_files import ITEM_BYTES
 from clip_prep_cli.sources.archives.archive import is_archive
 from clip_prep_cli.sources.namelist import NameList
 from clip_prep_cli.sources.selection import Selection
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.storage.location import Location, location_of
 from clip_prep_cli.storage.remote_path import RemotePath
-from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
 from clip_prep_cli.storage.stores import place_of
 from clip_prep_cli.storage.urls import checked, is_url
-
-DEFAULT_SLOTS = 64
-"""Tasks that an executor is taken to run at once if nobody says how many it can."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked set of settings; all paths are as the user named them.
+    """A checked set of settings; all paths are as the user named them. See `make_job`.
 
     Raises:
         UsageError: the settings contradict each other or what is on disk.
@@ -37,63 +34,54 @@ class Job:
     """Directories, archives and image files, here or at URLs."""
     out: Location
     settings: SetSettings
-    workers: int
-    """Worker processes; if tasks run elsewhere, those of one task."""
-    staging: Path | None = None
-    """Where the shards of a set at a URL are built; None: where temporary files go."""
-    files_from: NameList | None = None
-    """Further inputs; relative names are against the current directory."""
-    selection: Selection = field(default_factory=Selection)
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    timeout: float = DEFAULT_TIMEOUT
-    retry_for: float = DEFAULT_PATIENCE
-    fail_fast: bool = False
-    checksum: bool = False
-    prune: bool = False
-    retry_failed: bool = False
-    overwrite: bool = False
-    resize: str = "native"
-    executor: str | Executor = "local"
-    scheduler: str | None = None
-    """The address of a Dask scheduler; without one, there is to be a cluster on this machine."""
-    slots: int = DEFAULT_SLOTS
-    """Tasks that an executor can run at once, if it cannot be asked."""
+    """What the bytes of the set depend on."""
+    options: ConvertOptions
+    """All of them, each with a valid value."""
 
     def __post_init__(self) -> None:
-        self._check_values()
-        self._check_executor()
+        self._check_options()
         self._check_tensors()
-        self._check_paths()
+        self._check_inputs()
         self._check_output()
 
-    def _check_values(self) -> None:
-        settings = self.settings
-        for name, value, allowed in (
-            ("dtype", settings.dtype, tuple(ITEM_BYTES)),
-            ("format", settings.format, ("npy", "pt")),
-            ("exif", settings.exif, ("ignore", "apply")),
-            ("resize", self.resize, ("native", "pillow")),
-        ):
-            if value not in allowed:
-                raise UsageError(f"{name} is {value!r}.", f"It can be {', '.join(allowed)}.")
-        for name, number, least in (
-            ("shard_size", settings.shard_size, 1),
-            ("workers", self.workers, 1),
-            ("max_pixels", self.max_pixels, 1),
-            ("timeout", self.timeout, 0),
-            ("retry_for", self.retry_for, 0),
-            ("slots", self.slots, 1),
-        ):
-            if not number >= least:  # as nan is not
-                raise UsageError(f"{name} is {number}.", f"It must be at least {least}.")
+    @property
+    def runs_here(self) -> bool:
+        """Whether the images are converted on this machine, by processes of this run."""
+        return self.options["executor"] in ("local", "dask") and self.options["scheduler"] is None
 
-    def _check_executor(self) -> None:
-        if self.executor not in ("local", "dask") and not isinstance(self.executor, Executor):
-            raise UsageError(
-                f"executor is {self.executor!r}.",
-                "It can be local, dask, or, from Python, a concurrent.futures.Executor.",
-            )
-        if self.scheduler is not None and self.executor != "dask":
+    @property
+    def workers(self) -> int:
+        """Worker processes: all CPUs that may be used, unless fewer were asked for.
+
+        If tasks run elsewhere, those of one task: one, as there are as many tasks as CPUs.
+        """
+        return self.options["workers"] or (usable_cpus() if self.runs_here else 1)
+
+    @property
+    def files_from(self) -> NameList | None:
+        """Further inputs; relative names are against the current directory."""
+        file = self.options["files_from"]
+        return NameList(file, self.options["null"]) if file else None
+
+    @property
+    def selection(self) -> Selection:
+        """Which files of the inputs count."""
+        return Selection(
+            include=tuple(self.options["include"]),
+            exclude=tuple(self.options["exclude"]),
+            hidden=self.options["hidden"],
+            follow_links=self.options["follow_links"],
+        )
+
+    @property
+    def staging(self) -> Path | None:
+        """Where the shards of a set at a URL are built; None: where temporary files go."""
+        return Path(self.options["staging"]) if self.options["staging"] else None
+
+    def _check_options(self) -> None:
+        if self.options["null"] and not self.options["files_from"]:
+            raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
+        if self.options["scheduler"] is not None and self.options["executor"] != "dask":
             raise UsageError("--scheduler is about Dask.", "Add --executor dask, or leave it out.")
 
     def _check_tensors(self) -> None:
@@ -108,8 +96,8 @@ class Job:
                 "Install it with `pip install 'clip-prep-cli[torch]'`, or take --format npy.",
             )
 
-    def _check_paths(self) -> None:
-        if not self.inputs and not self.files_from:
+    def _check_inputs(self) -> None:
+        if not self.inputs and not self.options["files_from"]:
             raise UsageError(
                 "There is no input.", "Name directories or image files, or a list by --files-from."
             )
@@ -138,7 +126,7 @@ class Job:
             )
         elif self.out.exists() and not self.out.is_dir():
             raise UsageError(f"The output {self.out} is a file.", "Take a directory as --out.")
-        elif self.staging:
+        elif self.options["staging"]:
             raise UsageError(
                 f"--staging is for an output at a URL, and {self.out} is none.", "Leave it out."
             )
@@ -148,6 +136,42 @@ class Job:
             return f"{self.out.url}/".startswith(f"{name.rstrip('/')}/")
         directory = os.path.isdir(name)
         return directory and _within(os.path.realpath(self.out), os.path.realpath(name))
+
+
+def make_job(
+    inputs: Iterable[str | os.PathLike[str]],
+    models: Iterable[str],
+    out: str | os.PathLike[str] | RemotePath,
+    options: ConvertOptions,
+) -> Job:
+    """The job with these options, and the defaults of the others.
+
+    Raises:
+        UsageError: they contradict each other or what is on disk, or there is no such model.
+        TypeError: there is no such option.
+    """
+    every = completed(options)
+    return Job(
+        inputs=tuple(os.fspath(name) for name in inputs),
+        out=location_of(out, every["retry_for"]),
+        settings=SetSettings(
+            resolutions=_resolutions(models),
+            dtype=every["dtype"],
+            format=every["format"],
+            shard_size=every["shard_size"],
+            exif=every["exif"],
+        ),
+        options=every,
+    )
+
+
+def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
+    try:
+        return resolutions(models)
+    except KeyError as error:
+        raise UsageError(
+            f"{error.args[0]!r} is not a model.", f"The models are {', '.join(MODELS)}."
+        ) from error
 
 
 def _almost_url(name: str) -> str | None:

@@ -1,143 +1,257 @@
-"""The options of a conversion, and the job that they describe."""
+"""The options of a conversion, each declared once.
+
+The command's options, the keywords of Python's `convert` and the checks of a `Job` are all derived
+from `ConvertOptions`: a new option is one entry here, and its use.
+"""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import TypedDict
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
 
-from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
-from clip_prep_cli.pixels.models import MODELS, resolutions
-from clip_prep_cli.run.job import DEFAULT_SLOTS, Job
-from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sources.namelist import NameList
-from clip_prep_cli.sources.selection import Selection
-from clip_prep_cli.storage.location import location_of
-from clip_prep_cli.storage.remote_path import RemotePath
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
+
+SECTIONS = (
+    "What to convert",
+    "Into what",
+    "How images are treated",
+    "When run again",
+    "When images fail",
+    "The run",
+)
+"""The tasks by which `convert --help` lists the options."""
+
+_SOURCES, _TARGET, _IMAGES, _AGAIN, _FAILING, _RUN = SECTIONS
+
+
+@dataclass(frozen=True)
+class Option:
+    """What an option is called, what it may be, and what `--help` says of it.
+
+    The long name of the command's option and its environment variable are the field's name, as
+    `--shard-size` and `CLIP_PREP_SHARD_SIZE` are `shard_size`.
+    """
+
+    section: str
+    help: str
+    """Empty: the command has no such option, only Python has."""
+    _: KW_ONLY
+    default: Any
+    """False makes a flag of it, () an option that can be repeated."""
+    short: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    above_zero: bool = False
+    path: Literal["", "file", "directory"] = ""
+    """What must exist under that name."""
+    default_text: str = ""
+    """What the default means, where the value does not say it."""
+    also: type | None = None
+    """What Python takes beside the choices."""
+    hidden: bool = False
+
+    def check(self, name: str, value: object) -> None:
+        """Refuse a value that the option cannot have.
+
+        Raises:
+            UsageError: with what it can be.
+        """
+        if self.choices and value not in self.choices and not self._is_also(value):
+            python = f", or, from Python, a {self.also.__name__}" if self.also else ""
+            allowed = ", ".join(self.choices) + python
+            raise UsageError(f"{name} is {value!r}.", f"It can be {allowed}.")
+        if isinstance(value, int | float) and not self._is_in_range(value):
+            bound = "above 0" if self.above_zero else f"at least {self.at_least:g}"
+            most = f" and at most {self.at_most:g}" if self.at_most is not None else ""
+            raise UsageError(f"{name} is {value}.", f"It must be {bound}{most}.")
+
+    def _is_also(self, value: object) -> bool:
+        return self.also is not None and isinstance(value, self.also)
+
+    def _is_in_range(self, number: float) -> bool:
+        """Whether a number is one of those that are allowed; nan is not, where any are refused."""
+        return (
+            (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+            and (not self.above_zero or number > 0)
+        )
 
 
 class ConvertOptions(TypedDict, total=False):
-    """What may be said of a job beyond inputs, model and output; as for `clip-prep convert`."""
+    """What can be said about a conversion besides inputs, models and output."""
 
-    format: str
-    dtype: str
-    shard_size: int
-    exif: str
-    staging: str | os.PathLike[str] | None
-    workers: int | None
-    files_from: str | None
-    null: bool
-    include: Iterable[str]
-    exclude: Iterable[str]
-    hidden: bool
-    follow_links: bool
-    max_pixels: int
-    timeout: float
-    retry_for: float
-    fail_fast: bool
-    checksum: bool
-    prune: bool
-    retry_failed: bool
-    overwrite: bool
-    resize: str
-    executor: str | Executor
-    scheduler: str | None
-    slots: int
+    files_from: Annotated[
+        str | None,
+        Option(
+            _SOURCES,
+            "Read further inputs from a file, or `-`, one a line.",
+            default=None,
+            metavar="FILE",
+            path="file",
+        ),
+    ]
+    null: Annotated[
+        bool,
+        Option(
+            _SOURCES, "A zero byte ends each of them (find -print0).", default=False, short="-0"
+        ),
+    ]
+    include: Annotated[
+        Iterable[str],
+        Option(
+            _SOURCES,
+            "Only files that match, as in .gitignore; repeatable.",
+            default=(),
+            metavar="GLOB",
+        ),
+    ]
+    exclude: Annotated[
+        Iterable[str],
+        Option(_SOURCES, "No files or folders that match; repeatable.", default=(), metavar="GLOB"),
+    ]
+    follow_links: Annotated[
+        bool, Option(_SOURCES, "Follow symbolic links below the inputs.", default=False, short="-L")
+    ]
+    hidden: Annotated[bool, Option(_SOURCES, "Take what begins with a dot as well.", default=False)]
+    staging: Annotated[
+        str | os.PathLike[str] | None,
+        Option(
+            _TARGET,
+            "Where shards for a URL are built.",
+            default=None,
+            metavar="DIR",
+            path="directory",
+            default_text="$TMPDIR",
+        ),
+    ]
+    format: Annotated[
+        str, Option(_TARGET, "pt: for torch.load.", default="npy", choices=("npy", "pt"))
+    ]
+    dtype: Annotated[
+        str,
+        Option(
+            _TARGET,
+            "Or float16, bfloat16 (pt only), uint8 (pixels, not normalized).",
+            default="float32",
+            metavar="DTYPE",
+            choices=("float32", "float16", "bfloat16", "uint8"),
+        ),
+    ]
+    shard_size: Annotated[
+        int,
+        Option(
+            _TARGET, "Images per shard.", default=1024, metavar="N", at_least=1, at_most=1 << 24
+        ),
+    ]
+    overwrite: Annotated[bool, Option(_TARGET, "Start the set in DIR anew.", default=False)]
+    exif: Annotated[
+        str,
+        Option(
+            _IMAGES,
+            "apply: upright first; the reference does not.",
+            default="ignore",
+            choices=("ignore", "apply"),
+        ),
+    ]
+    max_pixels: Annotated[
+        int,
+        Option(
+            _IMAGES, "Refuse larger images.", default=DEFAULT_MAX_PIXELS, metavar="N", at_least=1
+        ),
+    ]
+    timeout: Annotated[
+        float,
+        Option(
+            _IMAGES,
+            "Give an image up after this long.",
+            default=DEFAULT_TIMEOUT,
+            metavar="SECONDS",
+            above_zero=True,
+        ),
+    ]
+    resize: Annotated[
+        str,
+        Option(
+            _IMAGES, "What resizes.", default="native", choices=("native", "pillow"), hidden=True
+        ),
+    ]
+    checksum: Annotated[
+        bool, Option(_AGAIN, "Tell changed files by content, not by time.", default=False)
+    ]
+    prune: Annotated[
+        bool, Option(_AGAIN, "Let rows of deleted files count no more.", default=False)
+    ]
+    retry_failed: Annotated[bool, Option(_AGAIN, "Try again what failed before.", default=False)]
+    fail_fast: Annotated[bool, Option(_FAILING, "Stop at the first.", default=False)]
+    workers: Annotated[
+        int | None,
+        Option(
+            _RUN,
+            "Worker processes.",
+            default=None,
+            short="-j",
+            metavar="N",
+            at_least=1,
+            at_most=4096,
+            default_text="the usable CPUs",
+        ),
+    ]
+    executor: Annotated[
+        str | Executor,
+        Option(
+            _RUN,
+            "Or dask: a cluster.",
+            default="local",
+            metavar="NAME",
+            choices=("local", "dask"),
+            also=Executor,
+        ),
+    ]
+    scheduler: Annotated[
+        str | None,
+        Option(
+            _RUN,
+            "As tcp://HOST:8786; else a cluster is made here.",
+            default=None,
+            metavar="ADDRESS",
+        ),
+    ]
+    retry_for: Annotated[
+        float,
+        Option(
+            _RUN,
+            "How long to try a failing store.",
+            default=DEFAULT_PATIENCE,
+            metavar="SECONDS",
+            at_least=0,
+        ),
+    ]
+    slots: Annotated[int, Option(_RUN, "", default=64, at_least=1)]
+    """Tasks that an executor from Python can run at once; it cannot be asked."""
 
 
-DEFAULTS = ConvertOptions(
-    format="npy",
-    dtype="float32",
-    shard_size=1024,
-    exif="ignore",
-    staging=None,
-    workers=None,
-    files_from=None,
-    null=False,
-    include=(),
-    exclude=(),
-    hidden=False,
-    follow_links=False,
-    max_pixels=DEFAULT_MAX_PIXELS,
-    timeout=DEFAULT_TIMEOUT,
-    retry_for=DEFAULT_PATIENCE,
-    fail_fast=False,
-    checksum=False,
-    prune=False,
-    retry_failed=False,
-    overwrite=False,
-    resize="native",
-    executor="local",
-    scheduler=None,
-    slots=DEFAULT_SLOTS,
-)
+def declared() -> Mapping[str, Option]:
+    """Every option by its name, in the order in which they are declared."""
+    hints = get_type_hints(ConvertOptions, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-def make_job(
-    inputs: Iterable[str | os.PathLike[str]],
-    models: Iterable[str],
-    out: str | os.PathLike[str] | RemotePath,
-    options: ConvertOptions,
-) -> Job:
-    """The job with these options, and `DEFAULTS` for the others.
+def completed(given: ConvertOptions) -> ConvertOptions:
+    """The options with the defaults of those that are not given, each checked by itself.
 
     Raises:
-        UsageError: they contradict each other or what is on disk, or there is no such model.
+        UsageError: one has a value that it cannot have.
         TypeError: there is no such option.
     """
-    if unknown := set(options) - set(DEFAULTS):
+    options = declared()
+    if unknown := set(given) - set(options):
         raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
-    given: ConvertOptions = {**DEFAULTS, **options}
-    file = given["files_from"]
-    if given["null"] and not file:
-        raise UsageError("-0 is about --files-from.", "Name the list, or leave it out.")
-    return Job(
-        inputs=tuple(os.fspath(name) for name in inputs),
-        out=location_of(out, given["retry_for"]),
-        settings=SetSettings(
-            resolutions=_resolutions(models),
-            dtype=given["dtype"],
-            format=given["format"],
-            shard_size=given["shard_size"],
-            exif=given["exif"],
-        ),
-        workers=_workers(given) if given["workers"] is None else given["workers"],
-        staging=Path(given["staging"]) if given["staging"] else None,
-        files_from=NameList(file, given["null"]) if file else None,
-        selection=Selection(
-            include=tuple(given["include"]),
-            exclude=tuple(given["exclude"]),
-            hidden=given["hidden"],
-            follow_links=given["follow_links"],
-        ),
-        max_pixels=given["max_pixels"],
-        timeout=given["timeout"],
-        retry_for=given["retry_for"],
-        fail_fast=given["fail_fast"],
-        checksum=given["checksum"],
-        prune=given["prune"],
-        retry_failed=given["retry_failed"],
-        overwrite=given["overwrite"],
-        resize=given["resize"],
-        executor=given["executor"],
-        scheduler=given["scheduler"],
-        slots=given["slots"],
-    )
-
-
-def _workers(given: ConvertOptions) -> int:
-    """All CPUs that are there; if tasks run elsewhere, one for each, as many as there are slots."""
-    here = given["executor"] in ("local", "dask") and given["scheduler"] is None
-    return usable_cpus() if here else 1
-
-
-def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
-    try:
-        return resolutions(models)
-    except KeyError as error:
-        raise UsageError(
-            f"{error.args[0]!r} is not a model.", f"The models are {', '.join(MODELS)}."
-        ) from error
+    values = {name: option.default for name, option in options.items()} | given
+    for name, option in options.items():
+        option.check(name, values[name])
+    return cast("ConvertOptions", values)

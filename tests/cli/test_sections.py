@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from clip_prep_cli.cli.main import cli
 from clip_prep_cli.cli.options import SectionCommand, SectionOption
+from clip_prep_cli.run.options import SECTIONS
 from tests.support.command import clip_prep
 
-SECTIONS = {
+EXPECTED = {
     "What to convert": "files-from null include exclude follow-links hidden",
     "Into what": "model out staging format dtype shard-size overwrite",
     "How images are treated": "exif max-pixels timeout",
@@ -47,8 +48,8 @@ def test_sections() -> None:
             found[section := title[1]] = ""
         elif option := re.match(r"  (?:-\w, )?--([a-z-]+)", line):
             found[section] += f" {option[1]}"
-    assert {title: names.strip() for title, names in found.items()} == SECTIONS
-    assert list(found) == list(SECTIONS)
+    assert {title: names.strip() for title, names in found.items()} == EXPECTED
+    assert list(found) == list(EXPECTED) == list(SECTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
@@ -88,14 +89,14 @@ def test_columns_are_in_line() -> None:
 def test_what_has_no_section_is_in_the_last() -> None:
     """Click's --help, an option that names none, and an empty command."""
     command = SectionCommand(
-        "x", params=[SectionOption(["--a"], section="A"), SectionOption(["--b"]),
+        "x", params=[SectionOption(["--a"], section=SECTIONS[0]), SectionOption(["--b"]),
                      click.Option(["--c"]), SectionOption(["--d"], hidden=True)],
     )  # fmt: skip
     titles = re.findall(
         r"^(\w.*):$|--(\w+)", command.get_help(click.Context(command)), re.MULTILINE
     )
     assert [title or option for title, option in titles] == [
-        *("A", "a", "The run", "b", "c", "help"),
+        *(SECTIONS[0], "a", SECTIONS[-1], "b", "c", "help"),
     ]
 
 

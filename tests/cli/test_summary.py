@@ -8,10 +8,9 @@ import pytest
 
 from clip_prep_cli.cli.summary import progress_line, result, summary
 from clip_prep_cli.run.convert import Report
-from clip_prep_cli.run.job import Job
+from clip_prep_cli.run.job import make_job
 from clip_prep_cli.run.scan import Tally
 from clip_prep_cli.samples.records import Failure, Sample
-from clip_prep_cli.sets.settings import SetSettings
 
 
 def failures(count: int) -> tuple[Failure, ...]:
@@ -26,7 +25,7 @@ def failures(count: int) -> tuple[Failure, ...]:
 def report(tmp_path: Path) -> Report:
     """A run that went well."""
     return Report(
-        job=Job((__file__,), tmp_path / "out", SetSettings((224, 336)), workers=1),
+        job=make_job([__file__], ["ViT-B/32", "ViT-L/14@336px"], tmp_path / "out", {}),
         tally=Tally(planned=2000, converted=2000, scanned=True),
         ignored={},
         roots=("/photos",),

@@ -1,19 +1,18 @@
 """A job checks its settings before anything is done."""
 
 from pathlib import Path
+from typing import Any, Unpack
 
 import pytest
 
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.run.job import Job
-from clip_prep_cli.sets.settings import SetSettings
-
-SETTINGS = SetSettings((224,))
+from clip_prep_cli.run.job import Job, make_job
+from clip_prep_cli.run.options import ConvertOptions
 
 
-def job(inputs: list[Path], out: Path, settings: SetSettings = SETTINGS) -> Job:
-    """A job of one worker."""
-    return Job(tuple(map(str, inputs)), out, settings, 1)
+def job(inputs: list[Path], out: Path, **options: Unpack[ConvertOptions]) -> Job:
+    """A job for one model."""
+    return make_job(inputs, ["ViT-B/32"], out, options)
 
 
 @pytest.fixture
@@ -68,10 +67,42 @@ def test_inputs_exist(pictures: Path, tmp_path: Path) -> None:
 def test_dtypes(suffix: str, pictures: Path, tmp_path: Path) -> None:
     """Each format takes the dtypes that it can hold."""
     for dtype in ("float32", "float16", "uint8"):
-        job([pictures], tmp_path / "out", SetSettings((224,), dtype, suffix))
-    bfloat16 = SetSettings((224,), "bfloat16", suffix)
+        job([pictures], tmp_path / "out", dtype=dtype, format=suffix)
     if suffix == "pt":
-        job([pictures], tmp_path / "out", bfloat16)
+        job([pictures], tmp_path / "out", dtype="bfloat16", format=suffix)
     else:
         with pytest.raises(UsageError, match="bfloat16"):
-            job([pictures], tmp_path / "out", bfloat16)
+            job([pictures], tmp_path / "out", dtype="bfloat16", format=suffix)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"dtype": "float64"}, "dtype is 'float64'"),
+        ({"format": "npz"}, "format is 'npz'"),
+        ({"exif": True}, "exif is True"),
+        ({"executor": 5}, "a Executor|an Executor|from Python"),
+        ({"shard_size": 0}, "shard_size is 0"),
+        ({"shard_size": 1 << 25}, "at most"),
+        ({"workers": 0}, "workers is 0"),
+        ({"max_pixels": -1}, "max_pixels is -1"),
+        ({"timeout": 0.0}, "above 0"),
+        ({"timeout": float("nan")}, "timeout is nan"),
+        ({"retry_for": -0.5}, "at least 0"),
+        ({"slots": 0}, "slots is 0"),
+        ({"null": True}, "--files-from"),
+        ({"scheduler": "tcp://here:1"}, "--scheduler"),
+    ],
+)
+def test_values_that_an_option_cannot_have(
+    option: dict[str, Any], said: str, pictures: Path, tmp_path: Path
+) -> None:
+    """From Python too they are refused before anything is done, each with what it can be."""
+    with pytest.raises(UsageError, match=said):
+        make_job([pictures], ["RN50"], tmp_path / "out", option)  # type: ignore[arg-type]
+
+
+def test_an_unknown_option(pictures: Path, tmp_path: Path) -> None:
+    """It is a mistake in the program, as a misspelled keyword is."""
+    with pytest.raises(TypeError, match="colour"):
+        make_job([pictures], ["RN50"], tmp_path / "out", {"colour": 1})  # type: ignore[typeddict-unknown-key]
