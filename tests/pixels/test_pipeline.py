@@ -92,7 +92,7 @@ def test_sample_images(name: str, sample_images: Path) -> None:
 def test_kernels_agree_with_the_numpy_way_on_extremes(
     size: tuple[int, int], kernel: Kernel
 ) -> None:
-    """Where the reference itself would take gigabytes: what test_resample.py checks in parts."""
+    """Where the reference itself would take gigabytes: what test_resize.py checks in parts."""
     image = make_image("RGB", size, 1)
     cropped = resample_crop(image, geometry(*size, 224))
     assert converted(image, 224, kernel=kernel) == encoded(np.array(cropped), "float32")

@@ -61,7 +61,7 @@ def test_what_cannot_be_uploaded(tmp_path: Path) -> None:
 def test_a_killed_process(tmp_path: Path) -> None:
     """What a killed process has left the next one removes, and nothing of the living."""
     code = f"from clip_prep_cli.sets.staging import staging; from pathlib import Path; import os; \
-        from clip_prep_cli.remote.path import RemotePath; \
+        from clip_prep_cli.storage.remote_path import RemotePath; \
         kept = staging(RemotePath('memory://x'), Path({str(tmp_path)!r})); \
         (kept.__enter__() / 'file').touch(); os._exit(0)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=SECONDS)

@@ -24,18 +24,6 @@ from tests.support.listing import MOMENTS, command, convert_listed, counts, sile
 from tests.support.sets import manifest_of
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A directory of four images, beside the outputs."""
-    return album(tmp_path / "in", 4)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The output, in what is the current directory of a run."""
-    return tmp_path / "out"
-
-
 @pytest.mark.usefixtures("source")
 def test_names_that_come_slowly(out: Path) -> None:
     """Images are converted as they are named, and the set is that of the whole list."""

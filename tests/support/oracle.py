@@ -10,6 +10,19 @@ from PIL import Image
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+PUBLISHED = {
+    "RN50": 224,
+    "RN101": 224,
+    "RN50x4": 288,
+    "RN50x16": 384,
+    "RN50x64": 448,
+    "ViT-B/32": 224,
+    "ViT-B/16": 224,
+    "ViT-L/14": 224,
+    "ViT-L/14@336px": 336,
+}
+"""The models that OpenAI published, and their resolutions."""
+
 DTYPES = ("float32", "float16", "bfloat16", "uint8")
 
 
