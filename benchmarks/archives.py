@@ -1,9 +1,9 @@
-"""What images cost in archives: images per second by the kind of archive, in one run.
+"""Measure the cost of archives: images per second by kind of archive.
 
     python benchmarks/archives.py [DIRECTORY] [IMAGES]
 
-packs copies of the images below a directory in every way, and converts them from the directory,
-from each archive, and from what was first unpacked from it; and lists an archive of many members.
+packs copies of the images below a directory into each kind of archive, and converts them from the
+directory, from each archive, and after unpacking it. It also lists archives with many members.
 """
 
 import gzip
@@ -35,7 +35,7 @@ _KINDS = (".tar", ".tar.gz", ".tar.zst", ".zip", " deflated.zip")
 
 
 def copies(source: Path, directory: Path, count: int) -> None:
-    """So many images, the same ones again and again."""
+    """Make `count` images, repeating the ones in `source`."""
     images = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
     for number in range(count):
         path = directory / f"{number % 10}" / f"{number:06}.jpg"
@@ -44,7 +44,7 @@ def copies(source: Path, directory: Path, count: int) -> None:
 
 
 def pack(directory: Path, to: Path) -> None:
-    """Make the archive that its name says, of the files in a directory."""
+    """Pack the files in a directory into an archive of the kind that its name says."""
     to.parent.mkdir()
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     if to.suffix == ".zip":
@@ -75,7 +75,7 @@ def _zstd(data: bytes) -> bytes:
 
 
 def convert(source: Path, out: Path) -> float:
-    """Convert; the seconds that it took, without the start-up."""
+    """Convert, and return how many seconds that took, excluding start-up."""
     command = [sys.executable, "-m", "clip_prep_cli", "convert", "-m", "ViT-B/32", "--json"]
     done = subprocess.run(
         [*command, "--dtype", "uint8", str(source), "-o", str(out)],
@@ -89,7 +89,7 @@ def convert(source: Path, out: Path) -> float:
 
 
 def unpack_and_convert(archive: Path, kind: str, base: Path) -> float:
-    """Unpack into a directory and convert that; the seconds for both."""
+    """Unpack and convert, and return how many seconds both took."""
     unpacked = base / "unpacked"
     unpacked.mkdir()
     began = time.perf_counter()
@@ -100,7 +100,7 @@ def unpack_and_convert(archive: Path, kind: str, base: Path) -> float:
 
 
 def listing(base: Path) -> dict[str, float]:
-    """Microseconds for each member of a large archive."""
+    """Microseconds per member of a large archive."""
     found = {}
     for kind in (".tar", ".zip"):
         path = base / f"many{kind}"
@@ -144,7 +144,7 @@ def main() -> None:
         for subject, taken in times.items():
             share = min(times["directory"]) / min(taken)
             click.echo(f"{subject.strip():24}{count / min(taken):7.0f} images/s {share:6.2f}")
-        click.echo(f"listing alone, {MEMBERS:,} members")
+        click.echo(f"listing only, {MEMBERS:,} members")
         for kind, each in listing(base).items():
             click.echo(f"{kind:24}{each:7.1f} us of CPU per member")
 

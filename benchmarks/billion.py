@@ -1,8 +1,8 @@
-"""What a billion images would take: hours, bytes, memory. Or so many as you have, on your machines.
+"""Estimate what a billion images would take (hours, bytes, memory), or your own number.
 
     python benchmarks/billion.py [--images 1e9] [--set-images 2e7] [--machines 10] [--cores 32] ...
 
-multiplies what compare.py and scale.py have measured; nothing is run.
+multiplies the measurements of compare.py and scale.py; it runs nothing.
 """
 
 import json
@@ -21,7 +21,7 @@ SHARD = 1024
 
 
 class Work(NamedTuple):
-    """So many images of such a size in sets of so many, and who does it."""
+    """The images, how they are split into sets, and the machines."""
 
     images: float
     set_images: float
@@ -33,27 +33,27 @@ class Work(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What was measured. All times are CPU time for an image, but for those of a shard."""
+    """The measurements. Times are CPU time per image, unless they are per shard."""
 
     worker_ms: float
     new_us: float
-    """Of the one process that plans and commits."""
+    """In the one process that plans and commits."""
     tasks_us: float
-    """Of it without batches, pipes and results."""
+    """The same, without batches, pipes and results."""
     again_us: float
     memory: float
-    """In bytes, as the next two."""
+    """In bytes, like the next two."""
     index_bytes: float
     manifest: float
     """Per shard."""
     manifest_us: float
-    """Per shard, to make it."""
+    """Per shard, to write it."""
     open_us: float
     open_memory: float
 
 
 class Line(NamedTuple):
-    """What it is, how it is computed, what comes of it for all images and for one set."""
+    """A quantity, how it is computed, and its value for all images and for one set."""
 
     what: str
     how: str
@@ -62,7 +62,7 @@ class Line(NamedTuple):
 
 
 def figures() -> Figures:
-    """Those of the results that are kept here; of scale.py those of the largest count."""
+    """The measurements in results/; those of scale.py for the largest count."""
     speed = json.loads((RESULTS / "results.json").read_text("utf-8"))
     scale = json.loads((RESULTS / "scale.json").read_text("utf-8"))
     most: dict[str, Any] = scale["images"][-1]
@@ -82,7 +82,7 @@ def figures() -> Figures:
 
 
 def lines(work: Work, of: Figures) -> Iterator[Line]:
-    """The answers."""
+    """The lines of the estimate."""
     n, part = work.images, min(work.set_images, work.images)
     row = 3 * work.n_px**2 * ITEM_BYTES[work.dtype]
     shards, part_shards = math.ceil(n / SHARD), math.ceil(part / SHARD)
@@ -95,36 +95,36 @@ def lines(work: Work, of: Figures) -> Iterator[Line]:
         each = microseconds / 1e6
         return Line(what, how, duration(n * each), duration(part * each))
 
-    yield Line("sets", "images / images of a set", f"{math.ceil(n / part):,}", "1")
-    yield in_time("CPU time", 1e3 * of.worker_ms, f"{of.worker_ms:.2f} ms an image")
-    how = f"on {work.machines} x {work.cores} cores; a set, on {work.cores}"
-    yield Line("time", how, duration(n / rate / work.machines), duration(part / rate))
+    yield Line("sets", "images / images per set", f"{math.ceil(n / part):,}", "1")
+    yield in_time("CPU time", 1e3 * of.worker_ms, f"{of.worker_ms:.2f} ms per image")
+    how = f"on {work.machines} x {work.cores} cores; one set on {work.cores}"
+    yield Line("wall-clock time", how, duration(n / rate / work.machines), duration(part / rate))
     kilobytes = work.kilobytes
-    yield in_bytes("bytes to read", 1e3 * kilobytes, f"{kilobytes:.0f} kB an image")
-    yield in_bytes("bytes of rows", row, f"{row:,} an image: {work.n_px} px, {work.dtype}")
-    how = f"each machine, at {rate:,.0f} images/s"
+    yield in_bytes("bytes to read", 1e3 * kilobytes, f"{kilobytes:.0f} kB per image")
+    yield in_bytes("bytes of rows", row, f"{row:,} per image ({work.n_px} px, {work.dtype})")
+    how = f"per machine, at {rate:,.0f} images/s"
     yield Line("reading", how, "", f"{size(1e3 * kilobytes * rate)}/s")
     yield Line("writing", how, "", f"{size(row * rate)}/s")
-    yield Line("files", f"2 a shard of {SHARD:,}", f"{2 * shards:,}", f"{2 * part_shards:,}")
-    yield in_bytes("indexes", of.index_bytes, f"{of.index_bytes:.0f} bytes an image")
-    how = f"{of.manifest:.0f} bytes a shard"
+    yield Line("files", f"2 per shard of {SHARD:,}", f"{2 * shards:,}", f"{2 * part_shards:,}")
+    yield in_bytes("indexes", of.index_bytes, f"{of.index_bytes:.0f} bytes per image")
+    how = f"{of.manifest:.0f} bytes per shard"
     yield Line("manifest", how, size(shards * of.manifest), size(part_shards * of.manifest))
-    how, seconds = f"{of.manifest_us:.0f} us a shard", of.manifest_us / 1e6
-    yield Line("  to write it", how, duration(shards * seconds), duration(part_shards * seconds))
-    one = "in one process"
-    yield in_bytes("memory of a run", of.memory, f"{of.memory:.0f} bytes an image, {one}")
-    yield in_time("plan and commit", of.new_us, f"{of.new_us:.0f} us an image, {one}")
+    how, seconds = f"{of.manifest_us:.0f} us per shard", of.manifest_us / 1e6
+    yield Line("  time to write", how, duration(shards * seconds), duration(part_shards * seconds))
+    one, each = "in one process", "in each process"
+    yield in_bytes("memory of a run", of.memory, f"{of.memory:.0f} bytes per image, {one}")
+    yield in_time("plan and commit", of.new_us, f"{of.new_us:.0f} us per image, {one}")
     feeds = 1e3 * of.worker_ms / of.new_us
-    yield Line("  feeds cores", "CPU time / plan and commit", "", f"{feeds:.0f}")
+    yield Line("  cores kept busy", "CPU time / plan and commit", "", f"{feeds:.0f}")
     feeds = 1e3 * of.worker_ms / of.tasks_us
-    yield Line("  at the very most", f"{of.tasks_us:.0f} us: without batches", "", f"{feeds:.0f}")
-    yield in_time("nothing new", of.again_us, f"{of.again_us:.0f} us an image, {one}")
-    yield in_time("opening to read", of.open_us, f"{of.open_us:.1f} us an image, each process")
-    yield in_bytes("  its memory", of.open_memory, f"{of.open_memory:.0f} bytes an image, the same")
+    yield Line("  upper limit", f"{of.tasks_us:.0f} us, without batches", "", f"{feeds:.0f}")
+    yield in_time("nothing new", of.again_us, f"{of.again_us:.0f} us per image, {one}")
+    yield in_time("opening a set", of.open_us, f"{of.open_us:.1f} us per image, {each}")
+    yield in_bytes("  memory", of.open_memory, f"{of.open_memory:.0f} bytes per image, {each}")
 
 
 def size(count: float) -> str:
-    """Bytes in words."""
+    """A number of bytes, with a unit."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while count >= 999.5 and len(units) > 1:
         count /= 1e3
@@ -133,7 +133,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in words."""
+    """A duration, with a unit."""
     units = {"h": 3600, "min": 60, "s": 1}
     unit = next((unit for unit, length in units.items() if seconds >= 2 * length), "s")
     count = seconds / units[unit]
@@ -142,11 +142,11 @@ def duration(seconds: float) -> str:
 
 @click.command()
 @click.option("--images", default=1e9, show_default=True)
-@click.option("--set-images", default=2e7, show_default=True, help="Images of one set.")
+@click.option("--set-images", default=2e7, show_default=True, help="Images per set.")
 @click.option("--machines", default=10, show_default=True)
-@click.option("--cores", default=32, show_default=True, help="Of one machine.")
-@click.option("--kilobytes", default=105.3, show_default=True, help="Of one image file.")
-@click.option("--worker-ms", type=float, help="CPU time of one image, if not as measured.")
+@click.option("--cores", default=32, show_default=True, help="Cores per machine.")
+@click.option("--kilobytes", default=105.3, show_default=True, help="Mean size of an image file.")
+@click.option("--worker-ms", type=float, help="CPU time per image, if not as measured.")
 @click.option("--n-px", default=224, type=click.Choice(sorted({*MODELS.values()})))
 @click.option("--dtype", default="float32", type=click.Choice([*ITEM_BYTES]))
 def main(worker_ms: float | None, **work: Any) -> None:

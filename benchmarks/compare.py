@@ -1,10 +1,10 @@
-"""Compare clip-prep with what a user could run instead, on a folder of images.
+"""Compare clip-prep with the alternatives, on a folder of images.
 
     python benchmarks/compare.py FOLDER [--workers 2] [--repeats 3] [--results benchmarks/results]
 
-Every subject runs whole, start-up included, in turn, so that a machine that slows down slows all
-of them; the medians of the repeats are compared. Prints a table and writes NAME.json, NAME.md and
-NAME.svg. Needs `pip install -e '.[test]'`, and Linux; DALI is compared where it can be imported.
+The subjects run in turn, as whole processes including start-up, so that a machine that slows down
+slows all of them; the medians of the repeats are compared. Prints a table and writes NAME.json,
+NAME.md and NAME.svg. Needs Linux and `pip install -e '.[test]'`; includes DALI if it is installed.
 """
 
 import json
@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Subject:
-    """One way to do the work, and what each run of it cost."""
+    """One way to do the work, and the cost of each run."""
 
     name: str
     command: list[str]
@@ -38,7 +38,7 @@ class Subject:
     runs: list[dict[str, float]] = field(default_factory=list)
 
     def run(self) -> None:
-        """Run it once, into an empty directory, with nothing left to write from before."""
+        """Run it once, into an empty directory, with no earlier writes pending."""
         shutil.rmtree(self.out, ignore_errors=True)
         os.sync()
         command = [sys.executable, str(HERE / "measure.py"), *self.command]
@@ -54,7 +54,7 @@ class Subject:
 
 
 def subjects(folder: str, n_px: int, workers: int, scratch: Path) -> list[Subject]:
-    """All that can run here."""
+    """All subjects that can run here."""
     model = {224: "ViT-B/32", 288: "RN50x4", 336: "ViT-L/14@336px", 384: "RN50x16"}.get(
         n_px, "RN50x64"
     )
@@ -68,7 +68,8 @@ def subjects(folder: str, n_px: int, workers: int, scratch: Path) -> list[Subjec
         out = scratch / f"clip-prep-{count}"
         command = [sys.executable, "-m", "clip_prep_cli", "convert", folder, "--out", str(out)]
         settings = ["--model", model, "--workers", str(count), "--quiet"]
-        return Subject(f"clip-prep, {count} workers", [*command, *settings], out)
+        name = f"clip-prep, {count} worker{'s' * (count > 1)}"
+        return Subject(name, [*command, *settings], out)
 
     has_dali = find_spec("nvidia") is not None and find_spec("nvidia.dali") is not None
     others = ["reference", "tensor", *(["dali"] if has_dali else [])]
@@ -81,7 +82,7 @@ def subjects(folder: str, n_px: int, workers: int, scratch: Path) -> list[Subjec
 
 
 def differences(reference: Path, other: Path) -> dict[str, float]:
-    """How far the tensors of `other` are from the reference's, over all that both have."""
+    """How much the tensors of `other` differ from the reference's."""
     largest, unequal, total = 0.0, 0, 0
     for path in sorted(reference.glob("*.npy")):
         theirs = np.load(path, mmap_mode="r")
@@ -96,7 +97,7 @@ def differences(reference: Path, other: Path) -> dict[str, float]:
 
 
 def machine() -> dict[str, str]:
-    """What this ran on."""
+    """Describe the machine and the versions."""
     cpu = Path("/proc/cpuinfo").read_text()
     names = [line.split(":")[1].strip() for line in cpu.splitlines() if "model name" in line]
     versions = subprocess.check_output(
@@ -114,7 +115,7 @@ def machine() -> dict[str, str]:
 @click.option("--n-px", default=224, show_default=True)
 @click.option("--workers", default=os.cpu_count(), show_default=True)
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--name", default="results", show_default=True, help="Of the files written.")
+@click.option("--name", default="results", show_default=True, help="Base name of the output.")
 @click.option("--results", type=click.Path(path_type=Path), default=HERE / "results")
 def main(folder: str, n_px: int, workers: int, repeats: int, name: str, results: Path) -> None:
     """Compare the ways to preprocess the images in FOLDER."""

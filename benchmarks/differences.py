@@ -1,10 +1,10 @@
-"""How far ways that are nearly the reference's are from it, one deviation at a time.
+"""Measure how far near misses of the reference are off, one change at a time.
 
     python benchmarks/differences.py [--n-px 224] FOLDER...
 
-Each deviation is applied to every image in the folders that it can concern, with everything else
-as in the reference, and the cropped 8-bit RGB pixels are compared: those before ToTensor. What
-happens after them is compared for every byte that a pixel can be, which is exhaustive.
+Each change is applied to every image in the folders that it can affect, with everything else as in
+the reference, and the cropped 8-bit RGB pixels before ToTensor are compared. The steps after that
+are compared for every byte that a pixel can be, which is exhaustive.
 """
 
 import os
@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8]
 Values = NDArray[np.float32]
 Resize = Callable[[Image.Image, Size], Image.Image]
 Way = Callable[[str, int], Pixels | None]
-"""From a file to its pixels [n_px, n_px, 3]; None: the deviation cannot concern this image."""
+"""From a file to its pixels [n_px, n_px, 3]; None: the change cannot affect this image."""
 
 
 def truncated(size: Size, n_px: int) -> Size:
@@ -177,11 +177,11 @@ def by_torch(image: Image.Image, size: Size) -> Image.Image:
 
 WAYS: dict[str, Way] = {
     **{f"RGB first: mode {mode}": rgb_first(mode) for mode in MODES},
-    "crop passed as `resize(box=...)`": crop_in_resize,
-    "long side rounded": rounded_long_side,
-    "offset halved with `//`": floored_offset,
-    "passes: always horizontal first": resized_by(horizontal_first),
-    "passes: always vertical first": resized_by(vertical_first),
+    "crop passed to `resize(box=...)`": crop_in_resize,
+    "long side rounded, not truncated": rounded_long_side,
+    "crop offset halved with `//`": floored_offset,
+    "always the horizontal pass first": resized_by(horizontal_first),
+    "always the vertical pass first": resized_by(vertical_first),
     "`reducing_gap=2.0`": resized_by(lambda i, size: i.resize(size, BICUBIC, reducing_gap=2.0)),
     "JPEG: `draft()`": with_draft,
     "JPEG: fast DCT and upsampling": fast_jpeg,
@@ -194,7 +194,7 @@ WAYS: dict[str, Way] = {
 
 @dataclass
 class Comparison:
-    """One deviation over all images that it can concern."""
+    """One change over all images that it can affect."""
 
     images: int = 0
     unequal_images: int = 0
@@ -203,7 +203,7 @@ class Comparison:
     largest: int = 0
 
     def add(self, found: Pixels, expected: Pixels) -> None:
-        """Take in one more image."""
+        """Add one image."""
         off = np.abs(found.astype(np.int16) - expected)
         self.images += 1
         self.unequal_images += bool(off.any())
@@ -227,7 +227,7 @@ def files(folders: tuple[str, ...]) -> Iterator[str]:
 
 
 def compare(paths: list[str], n_px: int) -> tuple[int, dict[str, Comparison]]:
-    """How many of the files the reference can read, and how far each deviation is from it."""
+    """How many files the reference can read, and how far off each change is."""
     found = {name: Comparison() for name in WAYS}
     count = 0
     for path in paths:
@@ -239,7 +239,7 @@ def compare(paths: list[str], n_px: int) -> tuple[int, dict[str, Comparison]]:
         for name, way in WAYS.items():
             try:
                 pixels = way(path, n_px)
-            except ValueError:  # a mode or a JPEG that this way cannot take
+            except ValueError:  # a mode or a JPEG that this way cannot handle
                 continue
             if pixels is not None:
                 found[name].add(pixels, expected)
@@ -262,9 +262,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "ImageNet's mean and std": lambda: table(*IMAGENET),
     "multiplied by 1/255 instead of divided by 255":
         lambda: (LEVELS * np.float32(1 / 255) - columns(MEAN)) / columns(STD),
-    "one multiplication and one addition for all":
+    "one multiplication and one addition":
         lambda: LEVELS * (1 / (255 * columns(STD))) - columns(MEAN) / columns(STD),
-    "computed in double, rounded at the end":
+    "computed in double, rounded once":
         lambda: ((LEVELS.astype(float) / 255 - np.array(MEAN)[:, None])
                  / np.array(STD)[:, None]).astype(np.float32),
 }  # fmt: skip
@@ -275,16 +275,16 @@ TABLES: dict[str, Callable[[], Any]] = {
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True))
 @click.option("--n-px", default=224, show_default=True)
 def main(folders: tuple[str, ...], n_px: int) -> None:
-    """Compare deviations from the reference on the images in FOLDERS."""
+    """Compare changes to the reference on the images in FOLDERS."""
     warnings.simplefilter("ignore")
     count, found = compare(list(files(folders)), n_px)
     click.echo(f"{count:,} images, {n_px} px\n")
-    click.echo("| deviation | of the images that it concerns differ | values | largest step |")
+    click.echo("| change | images that differ | values that differ | largest step |")
     click.echo("| --- | --- | --- | --- |")
     for name, comparison in found.items():
         if comparison.images:
             click.echo(comparison.row(name))
-    click.echo("\n| after the pixels | of 768 values differ | largest difference |")
+    click.echo("\n| change after the crop | values that differ, of 768 | largest difference |")
     click.echo("| --- | --- | --- |")
     for name, make in TABLES.items():
         off = np.abs(make() - table())

@@ -1,9 +1,9 @@
-"""Images per second into batches: from a set, from the image files, and from the bare bytes.
+"""Measure images per second in batches from a set, from image files, and from raw bytes.
 
     python benchmarks/loading.py FOLDER [WORKERS]
 
-converts the images of FOLDER for ViT-B/32 to a float32 and a uint8 set, and reads each epoch with a
-DataLoader; all in one run, files in the page cache as far as they fit.
+converts the images in FOLDER for ViT-B/32 to a float32 and a uint8 set, and reads epochs with a
+DataLoader, with the files in the page cache as far as they fit.
 """
 
 import os
@@ -27,7 +27,7 @@ REPEATS = 3
 
 
 class Files(Dataset[torch.Tensor]):
-    """Image files, each converted when it is asked for: what a set saves."""
+    """Image files, each converted on access: the work that a set saves."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = paths
@@ -45,7 +45,7 @@ def just_tensor(tensor: torch.Tensor, _: object) -> torch.Tensor:
 
 
 def read_bytes(directory: Path) -> int:
-    """Read the tensor files once, in large pieces; the limit of any loader that copies."""
+    """Read the tensor files once, in large chunks: the limit for any loader that copies."""
     buffer = bytearray(1 << 22)
     total = 0
     for path in sorted(directory.glob("*px/shard-*")):
@@ -56,12 +56,12 @@ def read_bytes(directory: Path) -> int:
 
 
 def epoch(loader: Iterable[Any]) -> int:
-    """Take every batch; how many images there were."""
+    """Read every batch, and count the images."""
     return sum(len(batch) for batch in loader)
 
 
 def rate(count: int, call: Callable[[], object]) -> float:
-    """Images per second, the best of several times."""
+    """Images per second, the best of several repeats."""
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -81,15 +81,15 @@ def main(folder: str, workers: int) -> None:
             dataset = TensorDataset(out, item=just_tensor)
             count = len(dataset)
             limit = rate(count, partial(read_bytes, out))
-            lines.append((f"{dtype}: reading the bytes, nothing else, one process", limit))
+            lines.append((f"{dtype}: raw bytes only, one process", limit))
             shards = DataLoader(dataset, sampler=ShardSampler(dataset), **settings)
             sampler = BatchSampler(ShardSampler(dataset), BATCH, drop_last=False)
             batches = DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers)
             for name, loader in (
-                ("in order", DataLoader(dataset, **settings)),
+                ("sequential", DataLoader(dataset, **settings)),
                 ("shuffled", DataLoader(dataset, shuffle=True, **settings)),
                 ("shuffled by ShardSampler", shards),
-                ("the same, batches at once", batches),
+                ("ShardSampler, whole batches", batches),
             ):
                 lines.append(
                     (f"{dtype}: TensorDataset, {name}", rate(count, partial(epoch, loader)))

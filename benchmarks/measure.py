@@ -1,7 +1,7 @@
-"""Run a command and say what it cost, every process that it left behind included.
+"""Run a command and report its cost, including every process that it left behind.
 
 python measure.py COMMAND... prints one JSON line on stderr. Run as a process of its own: workers
-are children of a fork server that nobody waits for, so this process adopts all orphans.
+are children of a fork server that is not waited for, so this process adopts all orphans.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 def main() -> int:
-    """Run the rest of the command line; wall seconds, CPU seconds, peak resident bytes."""
+    """Run the rest of the command line, and report wall and CPU seconds and peak resident bytes."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     began = time.perf_counter()
     status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)

@@ -1,9 +1,10 @@
-"""What latency costs: images per second from a local directory, and from S3 with a delay.
+"""Measure the cost of latency: images per second from a local directory, and from S3 with a delay.
 
     python benchmarks/remote.py PHOTOS [--count N] [--delay MS]...
 
-serves a tree of links to the photographs from memory (static_s3.py), with MS milliseconds before
-each answer, and converts it: as it is, and with one request at a time in each worker.
+serves a tree of links to the photographs from memory (static_s3.py), with a delay of MS
+milliseconds before each answer, and converts it: normally, and with one request at a time per
+worker.
 """
 
 import argparse
@@ -24,7 +25,7 @@ _SERVER = Path(__file__).with_name("static_s3.py")
 
 
 def make_tree(photos: Path, directory: Path, count: int) -> Path:
-    """Links to the photographs, each as often as it takes."""
+    """Make `count` links to the photographs, repeating them as needed."""
     files = sorted(path for path in photos.rglob("*") if path.is_file())
     for number, file in enumerate(islice(cycle(files), count)):
         folder = directory / f"{number // _PER_FOLDER:04}"
@@ -35,7 +36,7 @@ def make_tree(photos: Path, directory: Path, count: int) -> Path:
 
 @contextmanager
 def served(directory: Path, delay: float) -> Iterator[dict[str, str]]:
-    """The environment in which `s3://photos` is the directory."""
+    """Serve the directory as `s3://photos`; the environment to use it with."""
     command = (sys.executable, _SERVER, directory, "--delay", str(delay))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout  # noqa: S101 - it was asked for
@@ -51,7 +52,7 @@ def served(directory: Path, delay: float) -> Iterator[dict[str, str]]:
 
 
 def rate(source: str, env: dict[str, str]) -> float:
-    """Images per second of a whole run, start of the workers included."""
+    """Images per second of a whole run, including the start of the workers."""
     with tempfile.TemporaryDirectory() as out:
         done = subprocess.run(
             (sys.executable, "-m", "clip_prep_cli", "convert", source, "-o", out, *_OPTIONS),
@@ -65,7 +66,7 @@ def rate(source: str, env: dict[str, str]) -> float:
 
 
 def main() -> None:
-    """Measure, and write a table."""
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--count", type=int, default=6000)
@@ -75,7 +76,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name)
         tree = make_tree(arguments.photos, temporary / "tree", arguments.count)
-        # One at a time, a fifth of them takes long enough.
+        # With one request at a time, a fifth of them takes long enough.
         few = make_tree(arguments.photos, temporary / "few", arguments.count // 5)
         (temporary / "sitecustomize.py").write_text(_ONE_BY_ONE)
         slow = {"PYTHONPATH": os.pathsep.join([name, os.environ.get("PYTHONPATH", "")])}

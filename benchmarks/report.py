@@ -4,20 +4,20 @@ from typing import Any
 
 
 def page(results: dict[str, Any]) -> str:
-    """A page that can stand alone: the machine, the work, the numbers, the ratios."""
+    """A self-contained page: the machine, the work, the numbers, the ratios."""
     work, subjects = results["work"], results["subjects"]
     reference, decode = subjects["reference"], subjects["decode"]
     lines = [
         "# clip-prep against the alternatives",
         "",
         f"{work['images']:,} images of {work['mean_bytes'] / 1000:,.0f} kB on average, "
-        f"{work['n_px']} px, float32 on disk; whole processes, start-up included; medians of "
+        f"{work['n_px']} px, float32 on disk; whole processes, including start-up; medians of "
         f"{work['repeats']} interleaved runs.",
         "",
         *(f"- {name}: {text}" for name, text in results["machine"].items()),
         "",
-        "| | images/s | against the reference | CPU ms per image | over bare decoding "
-        "| peak MB of a process | largest difference | values that differ |",
+        "| | images/s | vs. reference | CPU ms per image | vs. decoding alone "
+        "| peak MB per process | largest difference | values that differ |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, one in subjects.items():
@@ -29,13 +29,13 @@ def page(results: dict[str, Any]) -> str:
             f"| {one['cpu_ms_per_image']:.2f} | {one['cpu'] / decode['cpu']:.2f}x "
             f"| {one['peak'] / 1e6:,.0f} | {shown} |"
         )
-    lines += ["", "| stage of a worker | ms per image (median) |", "| --- | --- |"]
+    lines += ["", "| stage | ms per image (median) |", "| --- | --- |"]
     lines += [f"| {stage} | {ms:.3f} |" for stage, ms in results["stages_ms"].items()]
     return "\n".join(lines) + "\n"
 
 
 def chart(results: dict[str, Any]) -> str:
-    """Horizontal bars of images per second, the exact ones in a colour of their own."""
+    """Horizontal bars of images per second, with the exact ones in a different colour."""
     subjects = {n: s for n, s in results["subjects"].items() if n != "decode"}
     fastest = max(one["images_per_second"] for one in subjects.values())
     bars = []

@@ -1,9 +1,9 @@
-"""What a run costs in which nothing is new: microseconds and bytes per unchanged file.
+"""Measure a run that finds nothing new: microseconds and bytes per unchanged file.
 
     python benchmarks/resume.py [FILES]
 
-makes a tree of empty files and a set that knows them all (its tensors are holes), and compares
-`clip-prep convert` with listing the same files by `os.walk` and `os.stat` alone.
+makes a tree of empty files and a set that contains them all (with sparse files as tensors), and
+compares `clip-prep convert` with only listing the same files with `os.walk` and `os.stat`.
 """
 
 import json
@@ -27,7 +27,7 @@ PER_FOLDER = 1000
 REPEATS = 5
 _RUN = """
 import sys
-from clip_prep_cli.cli import cli
+from clip_prep_cli.cli.main import cli
 try:
     cli()
 finally:
@@ -36,7 +36,7 @@ finally:
 
 
 def make_tree(directory: Path, count: int) -> list[Sample]:
-    """Empty files, `PER_FOLDER` to a folder."""
+    """Make empty files, `PER_FOLDER` in each folder."""
     samples = []
     for number in range(count):
         path = f"folder-{number // PER_FOLDER:05}/some-photograph-{number:08}.jpg"
@@ -48,7 +48,7 @@ def make_tree(directory: Path, count: int) -> list[Sample]:
 
 
 def make_set(directory: Path, root: Path, samples: list[Sample]) -> None:
-    """A set that holds all of them."""
+    """Make a set that contains all of them."""
     settings = SetSettings((224,), dtype="uint8")
     (layout,) = settings.layouts
     (directory / layout.folder).mkdir(parents=True)
@@ -85,7 +85,7 @@ def make_set(directory: Path, root: Path, samples: list[Sample]) -> None:
 
 
 def listing(root: Path) -> None:
-    """The least that has to be done to know that nothing has changed."""
+    """Do the minimum that can show that nothing has changed."""
     for folder, _, names in os.walk(root):
         for name in names:
             os.stat(os.path.join(folder, name))
@@ -102,7 +102,7 @@ def best_seconds(call: Callable[[], object]) -> float:
 
 
 def convert(root: Path, out: Path) -> int:
-    """Run the command; its peak memory in bytes."""
+    """Run the command, and return its peak memory in bytes."""
     arguments = ("convert", str(root), "-m", "ViT-B/32", "--dtype", "uint8", "-o", str(out))
     command = [sys.executable, "-c", _RUN, *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -124,10 +124,10 @@ def main() -> None:
         full = best_seconds(lambda: convert(large / "in", large / "out"))
         memory = convert(large / "in", large / "out") - convert(small / "in", small / "out")
     click.echo(f"{count:,} unchanged files, best of {REPEATS}")
-    click.echo(f"os.walk and os.stat alone  {floor / count * 1e6:6.1f} us per file")
-    click.echo(f"clip-prep convert          {full / count * 1e6:6.1f} us per file, all included")
-    click.echo(f"  without the start-up     {(full - empty) / count * 1e6:6.1f} us per file")
-    click.echo(f"  which is                 {(full - empty) / floor:6.1f} times the listing")
+    click.echo(f"only os.walk and os.stat   {floor / count * 1e6:6.1f} us per file")
+    click.echo(f"clip-prep convert          {full / count * 1e6:6.1f} us per file, with start-up")
+    click.echo(f"  excluding start-up       {(full - empty) / count * 1e6:6.1f} us per file")
+    click.echo(f"  relative to listing      {(full - empty) / floor:6.1f} x")
     click.echo(f"  memory                   {memory / count:6.0f} bytes per file")
 
 

@@ -1,9 +1,9 @@
-"""What everything costs that is not pixels, for each image, from ten thousand images to a million.
+"""Measure the cost per image of everything but pixels, from ten thousand images to a million.
 
     python benchmarks/scale.py [--counts 10000,100000,1000000] [--out FILE.json]
 
-runs `clip-prep convert` with a stub in place of the decoder, and rows of 8 x 8 pixels (see stub/):
-all the rest is real: the walk, the plan, the worker processes, the records, indexes, manifest,
+runs `clip-prep convert` with a stub instead of the decoder, and rows of 8 x 8 pixels (see stub/).
+Everything else is real: the walk, the plan, the worker processes, the records, indexes, manifest,
 failures and syncs. A million images take minutes and 6 GB. Needs Linux.
 """
 
@@ -30,11 +30,11 @@ from clip_prep_cli.sets.settings import SetSettings
 HERE = Path(__file__).parent
 FILE_BYTES = 150
 QUICK = 100_000
-"""Images in all: what takes so little is done again, and the cheapest run counts."""
+"""Images in total: smaller counts are repeated up to this, and the cheapest run is kept."""
 RUNS = {
     "new": "a new set",
-    "again": "again, nothing new",
-    "listed": "again, by --files-from",
+    "again": "second run, nothing new",
+    "listed": "second run, --files-from",
     "failing": "a new set, 1 % fail",
 }
 STAGES = {
@@ -56,7 +56,7 @@ print(json.dumps({"cpu": time.process_time() - began, "peak": peak() - before}))
 
 
 def make_tree(directory: Path, count: int) -> None:
-    """Files of which each is like no other; every hundredth begins with `00`."""
+    """Make files with distinct contents; every hundredth begins with `00`."""
     for number in range(count):
         path = f"{directory}/folder-{number // PER_FOLDER:05}/some-photograph-{number:08}.jpg"
         if number % PER_FOLDER == 0:
@@ -66,14 +66,14 @@ def make_tree(directory: Path, count: int) -> None:
 
 
 def environment(*, failures: bool = False) -> dict[str, str]:
-    """Of a process in which there are no pixels."""
+    """The environment of a process that uses the stub."""
     path = [str(HERE / "stub"), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
     stub = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
     return {**os.environ, **stub, **({"SCALE_FAILURES": "1"} if failures else {})}
 
 
 def convert(out: Path, *inputs: str, failures: bool = False) -> dict[str, Any]:
-    """What one run costs: all of it (see measure.py), and in the process that commits."""
+    """The cost of a run: in total (see measure.py), and in the process that commits."""
     cost = out.with_name("cost.json")
     options = ("-m", "ViT-B/32", "--dtype", "uint8", "-q", "--max-failures", "100%")
     command = [sys.executable, str(HERE / "measure.py"), sys.executable, str(HERE / "scale_run.py")]
@@ -89,7 +89,7 @@ def convert(out: Path, *inputs: str, failures: bool = False) -> dict[str, Any]:
 
 
 def runs(directory: Path) -> dict[str, dict[str, Any]]:
-    """What every run on the tree `in` costs, by name; the last set stays."""
+    """The cost of each run on the tree `in`, by name; keeps the last set."""
     tree, out, names = directory / "in", directory / "out", directory / "names"
     with open(names, "w", encoding="utf-8") as lines:
         for folder, _, files in os.walk(tree):
@@ -103,7 +103,7 @@ def runs(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def measure(directory: Path, count: int, repeats: int) -> dict[str, Any]:
-    """The costs of each run on so many images, in seconds and bytes."""
+    """The costs of each run on `count` images, in seconds and bytes."""
     make_tree(directory / "in", count)
     turns = [runs(directory)]
     while count * len(turns) < QUICK and len(turns) < repeats:
@@ -129,7 +129,7 @@ def measure(directory: Path, count: int, repeats: int) -> dict[str, Any]:
 
 
 def per_image(found: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-    """The costs for each image, in microseconds and bytes, without those of starting."""
+    """The costs per image, in microseconds and bytes, excluding start-up."""
     count, costs = found["count"], {}
     for name, run in found["runs"].items():
         none = start["runs"][name]
@@ -155,7 +155,7 @@ def per_image(found: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
 
 
 def manifest_costs(count: int) -> dict[str, float]:
-    """Of a manifest of so many shards: bytes, and microseconds to make and to read, per shard."""
+    """The cost per shard of a manifest of `count` shards: bytes, microseconds to write and read."""
     settings = SetSettings((224,), dtype="uint8")
     (layout,) = settings.layouts
     size, digest = layout.file_bytes(settings.shard_size), "0123456789abcdef" * 2
@@ -196,10 +196,10 @@ def manifest_costs(count: int) -> dict[str, float]:
 def lines(results: dict[str, Any]) -> Iterator[str]:
     """The results as text."""
     found = results["images"]
-    yield f"{results['machine']}, load {results['load']:.1f} at the end"
-    yield "CPU microseconds per image, the start of the processes not counted"
+    yield f"{results['machine']}, load average {results['load']:.1f} at the end"
+    yield "CPU microseconds per image, excluding process start-up"
     yield f"{'images':32}" + "".join(f"{one['count']:>12,}" for one in found) + "   last / first"
-    yield row("os.walk and os.stat alone", [one["listing"] for one in found])
+    yield row("only os.walk and os.stat", [one["listing"] for one in found])
     for name, title in RUNS.items():
         costs = [one["runs"][name] for one in found]
         yield title
@@ -207,18 +207,18 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
             each = [cost["stages"][stage] for cost in costs]
             if max(each) >= 0.05:
                 yield row(f"    {label}", each)
-        yield row("  one process, in all", [cost["cpu"] for cost in costs])
-        yield row("  with the workers", [cost["all"] for cost in costs])
-        yield row("  time of day", [cost["wall"] for cost in costs])
+        yield row("  main process, total", [cost["cpu"] for cost in costs])
+        yield row("  including workers", [cost["all"] for cost in costs])
+        yield row("  wall-clock time", [cost["wall"] for cost in costs])
         yield row("  memory, bytes per image", [cost["memory"] for cost in costs])
-    yield "reading: TensorDataset"
-    yield row("  opening it", [one["open"]["cpu"] for one in found])
+    yield "reading with TensorDataset"
+    yield row("  opening", [one["open"]["cpu"] for one in found])
     yield row("  memory, bytes per image", [one["open"]["memory"] for one in found])
     yield row("index, bytes per image", [one["index_bytes"] for one in found])
     manifest = results["manifest"]
     yield (
         f"manifest of {manifest['shards']:,} shards: {manifest['bytes']:.0f} bytes per shard, "
-        f"{manifest['write']:.1f} us to make, {manifest['read']:.1f} us to read"
+        f"{manifest['write']:.1f} us to write, {manifest['read']:.1f} us to read"
     )
 
 
@@ -231,8 +231,8 @@ def row(label: str, values: list[float]) -> str:
 @click.command()
 @click.option("--counts", default="10000,100000,1000000", show_default=True)
 @click.option("--directory", default=".", type=click.Path(exists=True, file_okay=False))
-@click.option("--repeats", default=5, show_default=True, help="Of what is quick.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Also as JSON, for billion.py.")
+@click.option("--repeats", default=5, show_default=True, help="Repeats of quick runs.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write JSON too, for billion.py.")
 def main(counts: str, directory: str, repeats: int, out: str | None) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(dir=directory, prefix="benchmark-") as scratch:

@@ -1,8 +1,8 @@
 """Run clip-prep with a clock on the stages of the process that plans and commits.
 
-python scale_run.py FILE ARGUMENTS... writes to FILE, as JSON, what that process took as a whole and
-in each stage: CPU seconds, which other programs on the machine change less than the time of day.
-A stage that is part of another does not count for that one.
+python scale_run.py FILE ARGUMENTS... writes to FILE, as JSON, the CPU seconds of that process, in
+total and per stage; other programs on the machine affect them less than wall-clock time. Time in a
+stage does not count towards a stage around it.
 """
 
 import json
@@ -29,7 +29,7 @@ STAGES = (
     (tensorset.TensorSet, "_write_failures", "failures"),
     (tensorset.TensorSet, "_write_manifest", "manifest"),
 )
-"""Whose function is which stage."""
+"""The functions that are timed, and the stage of each."""
 
 spent: dict[str, float] = defaultdict(float)
 _inner = threading.local()
@@ -37,7 +37,7 @@ _inner = threading.local()
 
 @contextmanager
 def clock(stage: str) -> Iterator[None]:
-    """The CPU time of this thread, but for that of the stages within."""
+    """Measure the CPU time of this thread, excluding stages within."""
     above, _inner.seconds = getattr(_inner, "seconds", 0.0), 0.0
     began = time.thread_time()
     try:
@@ -49,7 +49,7 @@ def clock(stage: str) -> Iterator[None]:
 
 
 def clocked(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, with a clock; of a generator, while it makes an item."""
+    """The function, timed; a generator is timed while it produces items."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         with clock(stage):
@@ -68,7 +68,7 @@ def clocked(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Run and write down."""
+    """Run, and write the times."""
     for owner, name, stage in STAGES:
         setattr(owner, name, clocked(stage, getattr(owner, name)))
     where, *arguments = sys.argv[1:]

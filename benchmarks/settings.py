@@ -1,9 +1,9 @@
-"""What the settings cost: images per second, and CPU time, of whole runs.
+"""Measure what the settings cost: images per second and CPU time of whole runs.
 
     python benchmarks/settings.py FOLDER [--repeats 3]
 
-Each setting runs in turn, so that a machine that slows down slows all of them; the medians are
-shown. Between the runs, what was written is removed and synced. Needs Linux.
+The settings run in turn, so that a machine that slows down slows all of them; the medians are
+shown. Between runs, the output is removed and the disk is synced. Needs Linux.
 """
 
 import json
@@ -32,7 +32,7 @@ SETTINGS = (
 
 
 def cost(folder: str, options: str, scratch: str) -> dict[str, float]:
-    """What one run costs, start-up and workers included; see measure.py."""
+    """The cost of a run, including start-up and workers; see measure.py."""
     out = os.path.join(scratch, "out")
     command = [sys.executable, "-m", "clip_prep_cli", "convert", folder, "-o", out, "--quiet"]
     measure = [sys.executable, str(Path(__file__).with_name("measure.py"))]
@@ -49,11 +49,11 @@ def cost(folder: str, options: str, scratch: str) -> dict[str, float]:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--repeats", default=3, show_default=True)
 def main(folder: str, repeats: int) -> None:
-    """Measure the settings on FOLDER, which holds nothing but good images."""
+    """Measure the settings on FOLDER, which contains only valid images."""
     count = sum(len(names) for _, _, names in os.walk(folder))
     costs: dict[str, list[dict[str, float]]] = {options: [] for options in SETTINGS}
     with tempfile.TemporaryDirectory(dir=".", prefix="benchmark-") as scratch:
-        cost(folder, SETTINGS[0], scratch)  # the images come into the page cache
+        cost(folder, SETTINGS[0], scratch)  # fills the page cache
         for _ in range(repeats):
             for options, found in costs.items():
                 found.append(cost(folder, options, scratch))

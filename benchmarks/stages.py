@@ -1,4 +1,4 @@
-"""Where a worker's time goes: each stage, over the same images, one image after the other."""
+"""Measure where a worker's time goes: each stage, over the same images, one at a time."""
 
 import statistics
 import tempfile

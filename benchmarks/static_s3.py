@@ -1,4 +1,4 @@
-"""A directory as an S3 bucket, from memory and with a delay: faster than what it is to measure."""
+"""Serve a directory from memory as an S3 bucket, with a delay; faster than what it measures."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""What a user could run instead: each subject turns a folder of images into .npy files.
+"""The alternatives: each subject turns a folder of images into .npy files.
 
 python subjects.py NAME FOLDER OUT N_PX WORKERS
 """
@@ -29,7 +29,7 @@ def files(folder: str) -> list[str]:
 
 
 def reference(n_px: int) -> Transform:
-    """The transform of openai/CLIP: torchvision's, or, where that is missing, its calls."""
+    """The transform of openai/CLIP, as the Pillow and torch calls that torchvision makes."""
     import torch
 
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
@@ -71,7 +71,7 @@ def tensor_path(n_px: int) -> Transform:
 
 
 def run_loader(transform: Transform, folder: str, out: Path, workers: int) -> None:
-    """The script that everybody writes: a DataLoader, its batches saved with numpy.save."""
+    """The usual script: a DataLoader, whose batches are saved with numpy.save."""
     import torch
     from torch.utils.data import DataLoader, Dataset
 
@@ -132,7 +132,7 @@ def run_dali(n_px: int, folder: str, out: Path, workers: int) -> None:
 
 
 def run_decode(folder: str) -> None:
-    """Decoding and nothing else: what no way of preprocessing can be faster than."""
+    """Only decoding, the lower bound for any preprocessing."""
     import simplejpeg
 
     for path in files(folder):

@@ -1,10 +1,10 @@
-"""Image paths and their CLIP embeddings, from a set of clip-prep: `paths.txt` and `vectors.npy`.
+"""Compute CLIP embeddings from a clip-prep set, and write `paths.txt` and `vectors.npy`.
 
     clip-prep convert photos --model ViT-B/32 --dtype uint8 --out tensors
     python examples/embed.py tensors vectors
 
-The vision tower has random weights, so that nothing is downloaded and the vectors mean nothing;
-for real ones take `CLIPVisionModelWithProjection.from_pretrained("openai/clip-vit-base-patch32")`.
+The vision tower has random weights, to avoid a download, so the vectors are meaningless. For real
+ones, use `CLIPVisionModelWithProjection.from_pretrained("openai/clip-vit-base-patch32")`.
 """
 
 import sys
@@ -19,9 +19,9 @@ from clip_prep_cli import TensorDataset
 
 
 def main(source: str, target: str) -> None:
-    """Embed every image of the set `source`, into the directory `target`."""
+    """Embed every image in the set `source`, and write the results to the directory `target`."""
     torch.manual_seed(0)
-    tower: torch.nn.Module = CLIPVisionModelWithProjection(CLIPVisionConfig())  # as ViT-B/32
+    tower: torch.nn.Module = CLIPVisionModelWithProjection(CLIPVisionConfig())  # ViT-B/32
     tower.eval()
     loader = DataLoader(TensorDataset(source, model="ViT-B/32"), batch_size=64, num_workers=2)
     paths: list[str] = []

@@ -2,10 +2,10 @@
 
     python make.py [directory]
 
-writes them to the directory (default: the one of this script), and two files that
-are no readable images to its folder broken/. It needs NumPy and Pillow (with AVIF
-and WebP); with the same versions of them it writes the same bytes on every run.
-The scenes are in scenes.py, what they are drawn with is in canvas.py.
+writes them to the directory (default: that of this script), and two files that
+are not readable images to its folder broken/. It needs NumPy and Pillow (with AVIF
+and WebP); with the same versions, every run writes the same bytes. The scenes are in
+scenes.py, the drawing tools in canvas.py.
 """
 
 import sys
@@ -26,7 +26,7 @@ def plain(**options: Any) -> Save:
 
 
 def rotated(image: Image.Image, path: Path) -> None:
-    """As phones do: the pixels lie on their side, and EXIF tells to turn them back."""
+    """As phones do: the pixels are on their side, and EXIF says how to turn them upright."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     image.transpose(Image.Transpose.ROTATE_90).save(path, quality=85, exif=exif)
@@ -43,7 +43,7 @@ def for_print(image: Image.Image, path: Path) -> None:
 
 def animated(strip: Image.Image, path: Path) -> None:
     frames = (strip.crop((x, 0, x + 320, 400)) for x in (0, 320, 640))
-    # Pillow dithers only to a palette it is given
+    # Pillow only dithers to a palette that it is given
     first, *rest = (frame.quantize(palette=frame.quantize(256, kmeans=2)) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=900, loop=0)
 

@@ -39,9 +39,12 @@ _OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|-[a-zA-Z0-9])(?![\w-])")
 
 def test_every_command_runs(document: str, workspace: Path) -> None:
     """A document's blocks, in their order in one directory, do what the document says."""
+    printed = ""
     for block in blocks(document):
         where = f"{document}:{block.line}"
-        if block.note == "file":
+        if block.note == "output":
+            assert timeless(printed) == timeless(block.text), where
+        elif block.note == "file":
             (workspace / block.why).write_text(block.text)
         elif block.note == "not run" or block.language not in RUN or lacks_program(block):
             continue
@@ -54,7 +57,7 @@ def test_every_command_runs(document: str, workspace: Path) -> None:
             text = block.text
             if block.note == "run from":
                 text = text[text.rindex(block.why.split('"')[1]) :]
-            run(where, workspace, "bash", "-euo", "pipefail", "-c", text)
+            printed = run(where, workspace, "bash", "-euo", "pipefail", "-c", text)
 
 
 def test_what_is_not_run_is_well_formed(document: str) -> None:
@@ -142,7 +145,7 @@ def test_figures_are_those_of_the_results() -> None:
     stages = [line for line in results.partition("| stage")[2].splitlines()[2:] if line]
     assert [line for line in stages if line not in text] == []
     found = json.loads(read("benchmarks/results/results.json"))["subjects"]
-    for name, said in (("clip-prep, 2 workers", "{} images/s"), ("reference", "{} by the")):
+    for name, said in (("clip-prep, 2 workers", "{} images/s"), ("reference", "{} with the")):
         assert said.format(round(found[name]["images_per_second"])) in text
 
 

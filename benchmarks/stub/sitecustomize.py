@@ -1,8 +1,8 @@
 """No pixels: with this directory on PYTHONPATH, clip-prep does everything else.
 
 Rows are 8 x 8, and decoding gives the same image for any file. Every hundredth file is refused if
-the environment has `SCALE_FAILURES`. Nothing is changed in the package: two of its modules are
-patched when they are imported, in whatever process.
+the environment has `SCALE_FAILURES`. The package itself is unchanged: two of its modules are
+patched on import, in every process.
 """
 
 import os

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<note>not run|run from|file): (?P<why>.+?) -->\n)?"
+    r"(?:^<!-- (?P<note>not run|run from|file|output): (?P<why>.+?) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -20,7 +20,8 @@ class Block(NamedTuple):
     """A fenced block, and what the comment before it says of it.
 
     `note` is "not run" (with a reason), "run from" (a word of its last line), "file" (the name
-    under which other blocks use it), or nothing: it is run.
+    under which other blocks use it), "output" (what the block before it prints), or nothing: it is
+    run.
     """
 
     line: int

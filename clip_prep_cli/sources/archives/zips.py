@@ -1,15 +1,18 @@
-"""The members of zip archives: by the directory at the end, or, if that is damaged, without it."""
+"""The members of zip archives: by the directory at the end, or, if that is damaged, without it.
+
+Not read by `zipfile`: it keeps 600 bytes in memory for each member, refuses a whole archive for one
+name in invalid UTF-8, and gives names that depend on Python's version.
+"""
 
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from clip_prep_cli.errors import ImageError
-from clip_prep_cli.samples.parts import LOCAL_SIGNATURE
-from clip_prep_cli.sources.archives.members import Member, Progress
+from clip_prep_cli.samples.parts import LOCAL_HEADER, LOCAL_SIGNATURE, Zipped
+from clip_prep_cli.sources.archives.members import Kind, Member, Progress
 from clip_prep_cli.sources.archives.streams import Anywhere
-from clip_prep_cli.sources.archives.zip_front import members_from_the_front
-from clip_prep_cli.sources.archives.zip_headers import ENTRY, ENTRY_SIGNATURE, of_entry
 
 _END = struct.Struct("<4s4H2IH")
 _END_SIGNATURE = b"PK\x05\x06"
@@ -17,8 +20,67 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _END64_SIGNATURE = b"PK\x06\x06"
 _LOCATOR_BYTES = 20
 _LONGEST_END = _END.size + (1 << 16)
-_LONGEST_ENTRY = ENTRY.size + 3 * (1 << 16)
+
+_ENTRY = struct.Struct("<8x2H4x3I3H4x2I")
+_ENTRY_SIGNATURE = b"PK\x01\x02"
+_LONGEST_ENTRY = _ENTRY.size + 3 * (1 << 16)
 _WINDOW = 1 << 20
+
+_BEHIND_SIGNATURE = b"PK\x07\x08"
+_PACKED_AT_ONCE = 1 << 16
+_CUT_OFF = "the archive ends too early"
+
+_STORED, _DEFLATED = 0, 8
+_METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
+_ENCRYPTED, _SIZES_BEHIND, _UTF8 = 0x1, 0x8, 0x800
+_FULL, _ZIP64 = 0xFFFFFFFF, 1
+_SYMLINK, _FILE_TYPE = 0o120000 << 16, 0o170000 << 16
+
+
+class _Header(NamedTuple):
+    """What a header says of its member: one in the directory, or the member's own."""
+
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+    """Of the member's own header."""
+    name: bytes
+    attributes: int = 0
+
+    def text(self) -> str:
+        """The name. What packs on Unix often does not say that its names are UTF-8."""
+        name = self.name.partition(b"\0")[0]
+        try:
+            return name.decode()
+        except UnicodeDecodeError:
+            if self.flags & _UTF8:
+                return name.decode(errors="surrogateescape")
+            return name.decode("cp437")
+
+    def member(self) -> Member:
+        """The member that is described."""
+        name = self.text()
+        kind: Kind = "file"
+        if name.endswith("/"):
+            kind = "directory"
+        elif self.attributes & _FILE_TYPE == _SYMLINK:
+            kind = "symlink"
+        zipped = Zipped(self.packed, self.method == _DEFLATED, self.crc)
+        return Member(name, kind, self.offset, self.size, zipped, self._unsupported())
+
+    def _unsupported(self) -> str:
+        if self.flags & _ENCRYPTED:
+            return "it is encrypted; unpack the archive with its password"
+        if self.method not in (_STORED, _DEFLATED):
+            name = _METHODS.get(self.method, "a method")
+            return (
+                f"it is compressed by {name} (method {self.method}); pack the archive anew with "
+                "Deflate, or without compression"
+            )
+        return ""
 
 
 class _Directory(NamedTuple):
@@ -41,10 +103,9 @@ class Zip:
         """See `Listing`; without a sound directory, those from the front on, then the damage."""
         directory = self._directory()
         if directory and self._is_sound(directory):
-            for entry in self._entries(directory):
-                yield of_entry(entry, directory.zero)
+            yield from map(_Header.member, self._entries(directory))
             return
-        yield from members_from_the_front(self._archive, self.progress)
+        yield from map(_Header.member, self._headers())
         if not self.progress.last and not directory:
             if not self._archive.size:
                 raise ImageError("truncated", "the archive is empty")
@@ -76,21 +137,20 @@ class Zip:
         count = 0
         try:
             for entry in self._entries(directory):
-                offset = of_entry(entry, directory.zero).offset
-                if offset >= directory.begin:
+                if entry.offset >= directory.begin:
                     return False
-                if count == 0 and self._archive.read_at(offset, 4) != LOCAL_SIGNATURE:
+                if count == 0 and self._archive.read_at(entry.offset, 4) != LOCAL_SIGNATURE:
                     return False
                 count += 1
         except ImageError:
             return False
         return count & 0xFFFF == directory.entries & 0xFFFF
 
-    def _entries(self, directory: _Directory) -> Iterator[bytes]:
-        """Each entry, whole.
+    def _entries(self, directory: _Directory) -> Iterator[_Header]:
+        """Each entry.
 
         Raises:
-            ImageError: where there should be one there is none.
+            ImageError: there is something else in its place.
         """
         window, at = b"", 0
         begin = directory.begin
@@ -98,11 +158,88 @@ class Zip:
             if len(window) - at < _LONGEST_ENTRY and begin + len(window) < directory.end:
                 begin, at = begin + at, 0
                 window = self._archive.read_at(begin, min(_WINDOW, directory.end - begin))
-            fields = window[at : at + ENTRY.size]
-            if len(fields) < ENTRY.size or fields[:4] != ENTRY_SIGNATURE:
+            if len(window) - at < _ENTRY.size or not window.startswith(_ENTRY_SIGNATURE, at):
                 raise ImageError("corrupt", f"no entry of its directory at byte {begin + at}")
-            length = ENTRY.size + sum(struct.unpack_from("<3H", fields, 28))
-            if len(window) < at + length:
+            *fields, name_bytes, extra_bytes, comment_bytes, attributes, offset = (
+                _ENTRY.unpack_from(window, at)
+            )
+            flags, method, crc, packed, size = fields
+            name_at = at + _ENTRY.size
+            extra_at = name_at + name_bytes
+            at = extra_at + extra_bytes + comment_bytes
+            if len(window) < at:
                 raise ImageError("corrupt", "an entry of its directory is longer than that")
-            yield window[at : at + length]
-            at += length
+            name = window[name_at:extra_at]
+            if _FULL in (size, packed, offset):
+                extra = window[extra_at : extra_at + extra_bytes]
+                size, packed, offset = _wide(extra, size, packed, offset)
+            offset += directory.zero
+            yield _Header(flags, method, crc, packed, size, offset, name, attributes)
+
+    def _headers(self) -> Iterator[_Header]:
+        """The headers before the members, up to where there is no further one.
+
+        Raises:
+            ImageError: a member is not whole.
+        """
+        at = 0
+        while (fixed := self._archive.read_at(at, LOCAL_HEADER.size)).startswith(LOCAL_SIGNATURE):
+            if len(fixed) < LOCAL_HEADER.size:
+                raise ImageError("truncated", _CUT_OFF)
+            _, _, flags, method, _, _, crc, packed, size, name, extra = LOCAL_HEADER.unpack(fixed)
+            rest = self._archive.read_at(at + len(fixed), name + extra)
+            size, packed = _wide(rest[name:], size, packed)
+            header = _Header(flags, method, crc, packed, size, at, rest[:name])
+            self.progress.last, self.progress.inside = header.text(), True
+            at += len(fixed) + name + extra
+            if flags & _SIZES_BEHIND:
+                header, at = self._measured(header, at)
+            else:
+                at += packed
+            if not self._archive.reaches(at):
+                raise ImageError("truncated", _CUT_OFF)
+            self.progress.inside = False
+            yield header
+
+    def _measured(self, header: _Header, begin: int) -> tuple[_Header, int]:
+        """The header with what stands behind the member's bytes, and where that ends."""
+        if header.method != _DEFLATED:
+            raise ImageError("corrupt", "only the archive's directory knew how long a member is")
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        at, size = begin, 0
+        while not inflater.eof:
+            packed = self._archive.read_at(at, _PACKED_AT_ONCE)
+            if not packed:
+                raise ImageError("truncated", _CUT_OFF)
+            at += len(packed)
+            try:
+                size += len(inflater.decompress(packed))
+            except zlib.error as error:
+                raise ImageError("corrupt", f"compressed bytes are damaged ({error})") from error
+        at -= len(inflater.unused_data)
+        packed_size = at - begin
+        behind = self._archive.read_at(at, 24)
+        mark = 4 if behind.startswith(_BEHIND_SIGNATURE) else 0
+        behind = behind[mark:]
+        if len(behind) < 12:
+            raise ImageError("truncated", _CUT_OFF)
+        crc, *sizes = struct.unpack_from("<3I", behind)
+        wide = sizes != [packed_size & _FULL, size & _FULL]
+        header = header._replace(crc=crc, packed=packed_size, size=size)
+        return header, at + mark + (20 if wide else 12)
+
+
+def _wide(extra: bytes, *values: int) -> list[int]:
+    """The values, those that 32 bits cannot hold from the extra field."""
+    wide = b""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == _ZIP64:
+            wide = extra[4 : 4 + length]
+        extra = extra[4 + length :]
+    found = []
+    for value in values:
+        if value == _FULL and len(wide) >= 8:
+            value, wide = int.from_bytes(wide[:8], "little"), wide[8:]  # noqa: PLW2901
+        found.append(value)
+    return found

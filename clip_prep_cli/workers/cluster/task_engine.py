@@ -231,7 +231,7 @@ def _cannot_run(task: Task, error: Exception) -> ClipPrepError:
         )
     if isinstance(error, ImportError | AttributeError):
         return no_clip_prep("A worker", error)
-    reason = reason_of(error)
+    reason = in_a_line(error)
     return CannotContinueError(
         f"Shard {task.shard} cannot be made by the executor ({reason}).",
         "The workers' logs may say more. What is committed is kept: the same command goes on.",
@@ -241,12 +241,12 @@ def _cannot_run(task: Task, error: Exception) -> ClipPrepError:
 def no_clip_prep(worker: str, error: Exception) -> CannotContinueError:
     """The refusal to work with a worker that does not know what to do."""
     return CannotContinueError(
-        f"{worker} cannot run clip-prep ({reason_of(error)}).",
+        f"{worker} cannot run clip-prep ({in_a_line(error)}).",
         "Install the same clip-prep-cli wherever workers run, and where the scheduler runs.",
     )
 
 
-def reason_of(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
     """An error in a line; Dask makes an Exception with the text of what cannot be sent."""
     text = str(error) if type(error) is Exception else f"{type(error).__name__}: {error}"
     return text.partition("\n")[0]

@@ -2,7 +2,11 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -52,6 +56,7 @@ def test_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
     data = zip_bytes(members, zipfile.ZIP_DEFLATED)
     assert b"PK\x06\x06" in data
     assert contents_of(data) == members
+    assert contents_of(b"a program" + data) == members
     found: list[Member] = []
     with pytest.raises(ImageError):
         found.extend(Zip(Anywhere(io.BytesIO(data[:-30]))).members())
@@ -77,16 +82,126 @@ def test_names(name: bytes, flag: int, expected: str) -> None:
     assert list(contents_of(bytes(data))) == [expected]
 
 
-def test_an_entry_that_leads_nowhere() -> None:
-    """If the directory leads to where no member can be, it is not what tells of members."""
-    members = {"a.png": b"1", "b.png": b"2"}
-    data = bytearray(zip_bytes(members))
-    struct.pack_into("<I", data, data.rindex(b"PK\x01\x02") + 42, 0xFFFFFFF0)
-    archive = Anywhere(io.BytesIO(data))
-    listing = Zip(archive).members()
-    assert {next(listing).name, next(listing).name} == set(members)
-    with pytest.raises(ImageError, match="directory is damaged"):
-        next(listing)
+TWO = {"a.png": b"1", "b.png": b"2"}
+
+
+def with_extra(extra: bytes) -> bytes:
+    """An archive of `TWO` in which every header has this extra field."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in TWO.items():
+            info = zipfile.ZipInfo(name)
+            info.extra = extra
+            archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+def test_entries_that_the_standard_library_refuses() -> None:
+    """One of a later version, and an extra field that is cut off, cost no member."""
+    data = bytearray(zip_bytes(TWO))
+    data[data.rindex(b"PK\x01\x02") + 6] = 255
+    assert contents_of(bytes(data)) == TWO
+    assert contents_of(with_extra(struct.pack("<2Hb", 9, 9, 1))) == TWO
+
+
+def test_a_second_name() -> None:
+    """Some versions of `zipfile` prefer the Unicode path field; here a name never depends on it."""
+    other = struct.pack("<BI", 1, zlib.crc32(b"b.png")) + b"c.png"
+    assert contents_of(with_extra(struct.pack("<2H", 0x7075, len(other)) + other)) == TWO
+
+
+def listed(data: bytes) -> tuple[list[Member], str]:
+    """The members, and what is said of the damage."""
+    members = []
+    try:
+        for member in Zip(Anywhere(io.BytesIO(data))).members():
+            members.append(member)  # noqa: PERF402 - those before the damage are wanted
+    except ImageError as damage:
+        return members, f"{damage.reason}: {damage.detail}"
+    return members, ""
+
+
+@pytest.mark.parametrize(
+    ("signature", "at", "field"),
+    [
+        (b"PK\x01\x02", 42, b"\xf0\xff\xff\xff"),
+        (b"PK\x01\x02", 28, b"\xff\xff"),
+        (b"PK\x05\x06", 10, b"\x03\0"),
+        (b"PK\x05\x06", 12, b"\xff\xff\xff\x7f"),
+        (b"PK\x05\x06", 16, bytes([71, 0, 0, 0])),  # it begins at byte 72
+        (b"PK\x05\x06", 16, b"\xff\xff\xff\x7f"),
+    ],
+)
+def test_a_wrong_directory(signature: bytes, at: int, field: bytes) -> None:
+    """An entry leads nowhere or has no end, or the count, size or offset of them all is wrong."""
+    data = bytearray(zip_bytes(TWO))
+    at += data.rindex(signature)
+    data[at : at + len(field)] = field
+    members, said = listed(bytes(data))
+    assert [member.name for member in members] == list(TWO)
+    assert said == "corrupt: the archive's directory is damaged"
+
+
+CONTENTS = {f"{n}.png": bytes([n]) * 50 * n for n in range(4)}
+PACKED = zip_bytes(CONTENTS, zipfile.ZIP_DEFLATED)
+DIRECTORY = PACKED.index(b"PK\x01\x02")
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(st.integers(DIRECTORY, len(PACKED) - 1), st.integers(0, 255), max_size=3))
+def test_a_directory_with_other_bytes(changes: dict[int, int]) -> None:
+    """It says what the standard library reads in it, or all members are found without it."""
+    data = bytearray(PACKED)
+    for at, byte in changes.items():
+        data[at] = byte
+    members, said = listed(bytes(data))
+    if said:
+        assert [member.name for member in members] == list(CONTENTS)
+        return
+    with suppress(zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
+        infos = zipfile.ZipFile(io.BytesIO(data)).infolist()
+        assert [(each.offset, each.size, each.zipped) for each in members] == [
+            (each.header_offset, each.file_size, zipped(each)) for each in infos
+        ]
+
+
+def zipped(info: zipfile.ZipInfo) -> Zipped:
+    """How a member is kept, by the standard library."""
+    return Zipped(info.compress_size, info.compress_type == zipfile.ZIP_DEFLATED, info.CRC)
+
+
+def test_more_members_than_the_end_can_count() -> None:
+    """Some writers do not use zip64 for more than 65,535 members: the count starts again at 0."""
+    one = zip_bytes({"a": b""})
+    begin, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
+    entries = one[begin:end] * 65_537
+    last = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, len(entries), begin, 0)
+    members, said = listed(one[:begin] + entries + last)
+    assert (len(members), said) == (65_537, "")
+
+
+def test_a_large_directory_is_not_held_in_memory(tmp_path: Path) -> None:
+    """Nor is one that only claims to be large."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(300):
+            info = zipfile.ZipInfo(f"{number}.png")
+            info.comment = bytes(60_000)
+            archive.writestr(info, b"")
+    sparse = tmp_path / "x.zip"
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, 1 << 30, 0, 0)
+    with sparse.open("wb") as file:
+        file.seek(1 << 30)
+        file.write(end)
+    with sparse.open("rb", buffering=0) as file:
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in Zip(Anywhere(buffer)).members()) == 300
+            with pytest.raises(ImageError, match="directory is damaged"):
+                list(Zip(Anywhere(file)).members())
+            assert tracemalloc.get_traced_memory()[1] < 6 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_links_and_folders() -> None:
