@@ -1,12 +1,17 @@
 """What the tests of several files need, and which marks they get by what they use."""
 
+import logging
 import os
+import resource
+import signal
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image, ImageFile
 
 if TYPE_CHECKING:
     from tests.support.proxy import Proxy
@@ -42,6 +47,35 @@ def _writes_pt(item: pytest.Function) -> bool:
     """Whether one of its parameters is the format `pt`."""
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return any("pt" in (value if isinstance(value, tuple) else (value,)) for value in values)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Fail the test that leaves this process other than it found it: the next would depend on it.
+
+    Pillow's own limit is put back, which what shows images sets for its process.
+    """
+    limit, before = Image.MAX_IMAGE_PIXELS, _process_state()
+    yield
+    Image.MAX_IMAGE_PIXELS = limit
+    assert _process_state() == before
+
+
+def _process_state() -> dict[str, Any]:
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
+    limits = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_AS)
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+    return {
+        "environment": environment,
+        "directory": os.getcwd(),
+        "limits": [resource.getrlimit(limit) for limit in limits],
+        "signals": [signal.getsignal(number) for number in handled],
+        "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        "logging": (logging.getLogger().level, logging.root.manager.disable),
+        "path": [*sys.path],
+        "main": sys.modules["__main__"],
+        "tolerance": ImageFile.LOAD_TRUNCATED_IMAGES,
+    }
 
 
 @pytest.fixture(scope="session")

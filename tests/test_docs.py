@@ -233,9 +233,7 @@ def check_dockerfile(where: str, text: str) -> None:
     for line in text.splitlines():
         assert DOCKER_LINE.fullmatch(line), f"{where}: {line}"
     name, *arguments = json.loads(text.rpartition("\nCMD ")[2])
-    # Below its group, as when it is run: a command keeps the names of --help that it first had.
-    with cli.make_context("clip-prep", [name]) as group:
-        cli.commands[name].make_context(name, arguments, parent=group)
+    cli.commands[name].make_context(name, arguments)
 
 
 def options(command: str) -> set[str]:

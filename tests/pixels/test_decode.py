@@ -250,7 +250,7 @@ def test_jpegs_have_pillows_pixels(kind: str, subsampling: str, *, progressive: 
         image = make_image(kind, size, seed)
         data = saved(image, "JPEG", subsampling=subsampling, progressive=progressive)
         ours, theirs = ours_and_theirs(data)
-    assert ours == theirs
+        assert ours == theirs, size
 
 
 def test_one_decoder_decodes_many() -> None:

@@ -15,6 +15,7 @@ import fsspec
 
 from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import BusyError, StoreError, UsageError
+from clip_prep_cli.storage import stores
 from clip_prep_cli.storage.location import (
     entries,
     location_of,
@@ -40,8 +41,15 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     store: Store = request.getfixturevalue("store")
     for name, value in store.env().items():
         monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    forget_connections()
     yield RemotePath(f"{store.url}/{uuid.uuid4().hex}", PATIENCE)
+    forget_connections()
+
+
+def forget_connections() -> None:
+    """Have the next file system connect as the environment says then."""
+    stores._file_system.cache_clear()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.mark.parametrize("content", [b"", b"content", bytes(100_000)])
