@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from PIL import Image, ImageFile
 
@@ -22,12 +23,8 @@ HERE = Path(__file__).parent
 BY_FIXTURE = {"s3_endpoint": "remote", "dask": "cluster"}
 """The mark of every test that uses such a fixture, directly or through others."""
 
-BY_PLACE = {
-    HERE / "workers" / "cluster" / "test_cluster.py": "cluster",
-    HERE / "run" / "test_gs.py": "remote",
-    HERE / "inspection" / "report" / "test_report_browser.py": "browser",
-}
-"""The mark of every test in such a file."""
+hypothesis.settings.register_profile("tests", deadline=None)  # others may use this machine
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,10 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     no_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
     for item in items:
         assert isinstance(item, pytest.Function)
-        marks = {mark for name, mark in BY_FIXTURE.items() if name in item.fixturenames}
-        marks |= {mark for place, mark in BY_PLACE.items() if item.path == place}
-        for mark in marks:
+        for mark in {mark for name, mark in BY_FIXTURE.items() if name in item.fixturenames}:
             item.add_marker(mark)
+        if item.path.parent.name == "cluster":
+            item.add_marker("cluster")
         if item.get_closest_marker("torch") or _writes_pt(item):
             item.add_marker(no_torch)
 
@@ -64,7 +61,7 @@ def _nothing_left_behind() -> Iterator[None]:
 def _process_state() -> dict[str, Any]:
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
     limits = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_AS)
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
     return {
         "environment": environment,
         "directory": os.getcwd(),

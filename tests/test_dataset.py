@@ -99,6 +99,7 @@ def test_items_of_a_users_own(out: Path) -> None:
     assert (name, total) == ("0002", float(TensorDataset(out, "RN50")[2][0].sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_in_workers(context: str, out: Path) -> None:
@@ -111,6 +112,7 @@ def test_in_workers(context: str, out: Path) -> None:
         assert names == expected_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("raw", [False, True])
 def test_batches_at_once(workers: int, raw: bool, out: Path) -> None:  # noqa: FBT001

@@ -18,6 +18,7 @@ def test_an_interpreter_that_knows_no_utf_8(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_c_locale(tmp_path: Path) -> None:
     """By itself, Python takes the C locale for UTF-8."""
     source, out = album(tmp_path / "\xe9", 1), tmp_path / "out"

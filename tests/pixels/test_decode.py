@@ -262,6 +262,7 @@ def test_one_decoder_decodes_many() -> None:
         assert np.array_equal(np.asarray(pixels), np.asarray(Image.open(io.BytesIO(data)))), size
 
 
+@pytest.mark.slow
 def test_corpus(corpus: Path) -> None:
     """Every real file becomes the reference's tensor, or fails where the reference fails."""
     files = sorted(path for path in corpus.rglob("*") if path.is_file())

@@ -52,8 +52,9 @@ def test_any_image_becomes_torchs_tensor(kind: str) -> None:
     """Every mode, dtype and way to resize, at the sizes where the transform changes its ways."""
     for seed, size in enumerate(shapes_around(24)):
         image = make_image(kind, size, seed)
+        pixels = reference_pixels(image, 24)
         for dtype in DTYPES:
-            wanted = torch_encoded(reference_pixels(image, 24), dtype)
+            wanted = torch_encoded(pixels, dtype)
             for kernel in WAYS if kind in {"RGB", "L"} else (None,):
                 assert converted(image, 24, dtype, kernel) == wanted, (size, dtype, kernel)
 

@@ -23,6 +23,8 @@ from tests.support.command import (
 from tests.support.listing import MOMENTS, command, convert_listed, counts, silent
 from tests.support.sets import manifest_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("source")
 def test_names_that_come_slowly(out: Path) -> None:

@@ -23,6 +23,8 @@ from clip_prep_cli.workers.batch import (
 from clip_prep_cli.workers.pool import WorkerPool
 from tests.support.command import album, convert, customized, paint
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe((224,), "uint8", "ignore", 10**6, "native")
 Answers = dict[tuple[int, ...], list[Outcome] | RowNotWrittenError | CannotContinueError]
 LAYOUTS = (Layout(224, "uint8", "npy"),)

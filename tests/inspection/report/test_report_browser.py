@@ -7,6 +7,8 @@ import pytest
 from tests.support.browser import Measured, measure
 from tests.support.command import album, clip_prep, convert, paint
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 FRAMES = ((360, "light"), (360, "dark"), (320, "light"), (1280, "light"), (1280, "dark"))
 
 
