@@ -214,6 +214,7 @@ def test_an_empty_set(tmp_path: Path) -> None:
     assert order(dataset) == []
 
 
+@pytest.mark.slow
 def test_more_shards_than_files_may_be_open(source: Path, tmp_path: Path) -> None:
     """Of however many shards a set is, few of its files are open at a time."""
     convert(source, tmp_path / "out", "--shard-size", "1", status=3)

@@ -9,6 +9,7 @@ from tests.support.command import album, clip_prep, convert, paths
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_knows_no_utf_8(tmp_path: Path) -> None:
     """It would know the same file by another name: refused, with what to set."""
     source, out = album(tmp_path / "in", 1), tmp_path / "out"

@@ -325,6 +325,7 @@ sys.addaudithook(look)
 """
 
 
+@pytest.mark.slow
 def test_what_is_imported(pictures: Path, tmp_path: Path) -> None:
     """No process of an .npy run imports torch; what only informs imports nothing heavy."""
     notes = tmp_path / "notes"

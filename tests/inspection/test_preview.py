@@ -217,6 +217,7 @@ def test_failures(tmp_path: Path) -> None:
         assert colours[counts.argmax()].min() > 200
 
 
+@pytest.mark.slow
 def test_failures_that_nobody_may_open(tmp_path: Path) -> None:
     """What hung or killed a worker would do that to the command: it is not opened again."""
     source = album(tmp_path / "in", 1)

@@ -117,6 +117,7 @@ def test_a_single_column_has_pillows_bytes(kind: str) -> None:
     assert_same_as_pillow(make_image(kind, (1, 6000), 1), 16)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
 @pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (4, 60_000)])

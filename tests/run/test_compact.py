@@ -171,6 +171,7 @@ def turns(nightly: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
     return compact_until(out, -1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_sigkill(kill: int, turns: int, nightly: Path, out: Path, fresh: Contents) -> None:
     """Killed at any moment, it leaves a whole set, and the same command finishes the work."""

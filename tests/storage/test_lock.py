@@ -100,6 +100,7 @@ def test_is_held(tmp_path: Path) -> None:
     assert (tmp_path / LOCK_NAME).read_text() == "stale"
 
 
+@pytest.mark.slow
 def test_looking_does_not_disturb(tmp_path: Path) -> None:
     """Whoever asks whether a directory is held keeps nobody from holding it."""
     code = f"from pathlib import Path; from clip_prep_cli.storage.lock import is_held; \

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PATIENCE = 0.01
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.remote)])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
     """A directory that is not there yet."""
     if request.param == "memory":

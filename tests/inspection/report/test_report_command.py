@@ -63,6 +63,7 @@ def test_damaged_rows(tmp_path: Path) -> None:
     assert "does not match its checksum" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
 def test_without_the_extra(package: str, tmp_path: Path) -> None:
     """What is missing and how to get it; everything else works."""

@@ -365,6 +365,7 @@ def test_failures_are_shown(tmp_path: Path) -> None:
     assert "x.tar.zst/cut.png" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_more_than_an_image_can_have(tmp_path: Path) -> None:
     """A member that is too large is refused before it is unpacked."""
     pack(tmp_path / "in/x.tgz", {"a.png": png(1), "big.png": bytes((1 << 28) + 1)})
