@@ -281,8 +281,7 @@ def test_wrong_usage(
 ) -> None:
     """What cannot be is refused in words that say what can."""
     monkeypatch.chdir(tmp_path)
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = clip_prep("preview", out, *options, status=2, env=environment)
+    done = clip_prep("preview", out, *options, status=2)
     assert words in done.stderr
     assert not [*tmp_path.iterdir()]
 
