@@ -149,6 +149,7 @@ def test_full_shards_at_the_front_are_kept(tmp_path: Path) -> None:
     assert contents(out) == contents(tmp_path / "fresh")
 
 
+@pytest.mark.torch
 def test_pt_at_two_resolutions(tmp_path: Path) -> None:
     """Other formats and several resolutions are compacted alike."""
     options = (*OPTIONS, "--format", "pt", "-m", "RN50x4", "--dtype", "bfloat16")

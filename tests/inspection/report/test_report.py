@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest.importorskip("jinja2")
+
 from clip_prep_cli.sets.manifest import Counts
 from clip_prep_cli.sets.manifest import read_manifest as read_manifest_object
 from tests.support.command import album, clip_prep, convert, paint, paths, read_manifest, rows

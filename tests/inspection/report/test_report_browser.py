@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("jinja2")
+
 from tests.support.browser import Measured, measure
 from tests.support.command import album, clip_prep, convert, paint
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("jinja2")
+
 from tests.support.command import album, clip_prep, convert, customized
 
 
