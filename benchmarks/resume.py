@@ -19,8 +19,10 @@ import click
 
 from clip_prep_cli.samples.records import Record, Sample
 from clip_prep_cli.sets.layout import FileSum
-from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, index_file, now
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, now
+from clip_prep_cli.sets.names import index_file
 from clip_prep_cli.sets.settings import SetSettings
+from clip_prep_cli.storage.local import LocalStorage
 
 FILES = 100_000
 PER_FOLDER = 1000
@@ -81,7 +83,7 @@ def make_set(directory: Path, root: Path, samples: list[Sample]) -> None:
         retry_from=None,
         failures=None,
     )
-    manifest.write(directory)
+    manifest.write(LocalStorage(directory))
 
 
 def listing(root: Path) -> None:

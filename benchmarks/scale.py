@@ -24,7 +24,8 @@ import click
 from resume import PER_FOLDER, listing
 
 from clip_prep_cli.sets.layout import FileSum
-from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, index_file, now
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, now
+from clip_prep_cli.sets.names import index_file
 from clip_prep_cli.sets.settings import SetSettings
 
 HERE = Path(__file__).parent

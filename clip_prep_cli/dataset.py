@@ -18,7 +18,8 @@ from clip_prep_cli.pixels.normalize import ITEM_DTYPE, lookup_table, normalize
 from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.layout import Layout, rows_begin
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import copy_hint, location_of
+from clip_prep_cli.storage.location import storage_at
+from clip_prep_cli.storage.urls import copy_hint
 
 _MOST_MAPS = 16
 """Each keeps a file open, of which a process may have 1,024 as a rule, for many sets together."""
@@ -58,8 +59,14 @@ class TensorDataset(Dataset[Any]):
             CannotContinueError: there is no set, or it is damaged.
             OSError: it cannot be read.
         """
-        self._directory = _here(directory)
-        self._stored = StoredSet(self._directory)
+        storage = storage_at(directory)
+        if storage.here is None:
+            raise UsageError(
+                f"{storage} is at a URL, and a dataset is memory-mapped.",
+                f"Copy the set here with {copy_hint(str(storage))}.",
+            )
+        self._directory = storage.here
+        self._stored = StoredSet(storage)
         self.layout = _layout(self._stored, model)
         self.paths: Sequence[str] = Strings(map(self._stored.source, self._stored.records()))
         """The absolute path of each image, as it was when it was converted."""
@@ -149,11 +156,10 @@ class TensorDataset(Dataset[Any]):
         return rows
 
     def _map(self, shard: int) -> NDArray[Any]:
-        path = self._file(shard)
         shape = (-1, 3, self.layout.n_px, self.layout.n_px)
-        begin = rows_begin(path)
+        begin = rows_begin(self._stored.directory, self.layout.file(shard))
         data = np.memmap(
-            path, np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
+            self._file(shard), np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
         )
         return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(shape)
 
@@ -225,16 +231,6 @@ class ShardSampler(Sampler[int]):
                     self._dataset.prefetch(shard)
             rows = np.concatenate([np.arange(begin, end) for _, begin, end in group])
             yield from random.permutation(rows).tolist()
-
-
-def _here(directory: str | os.PathLike[str]) -> Path:
-    location = location_of(directory)
-    if isinstance(location, Path):
-        return location
-    raise UsageError(
-        f"{location} is a URL, but a dataset is memory-mapped from disk.",
-        f"Copy the set to this machine with {copy_hint(location)}.",
-    )
 
 
 def _layout(stored: StoredSet, model: str | None) -> Layout:

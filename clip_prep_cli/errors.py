@@ -44,6 +44,10 @@ class StoreError(CannotContinueError):
     """A store at a URL refuses, or does not answer."""
 
 
+class OutputLostError(CannotContinueError):
+    """The output directory was moved or replaced, or its lock removed; the run writes no more."""
+
+
 class BusyError(ClipPrepError):
     """Another run holds the output directory."""
 

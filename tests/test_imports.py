@@ -142,7 +142,7 @@ def test_the_command_line_starts_light() -> None:
     """`--help` and completion wait for none of the heavy imports."""
     code = f"import sys, {PACKAGE}.cli.main; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"numpy", "PIL", "torch", "tqdm", "multiprocessing", "jinja2", "matplotlib"}
+    heavy = {"numpy", "PIL", "torch", "tqdm", "multiprocessing", "jinja2"}
     heavy |= {"dask", "distributed", "concurrent.futures.process"}
     assert heavy & set(run.stdout.split()) == set()
 

@@ -12,7 +12,8 @@ from clip_prep_cli.common.wording import images, printable, shards, size_text
 from clip_prep_cli.pixels.models import models_at
 
 if TYPE_CHECKING:
-    from clip_prep_cli.inspection.info import Info, Pixels
+    from clip_prep_cli.inspection.info import Info
+    from clip_prep_cli.inspection.report.sources import Pixels
     from clip_prep_cli.sets.manifest import Era, Manifest
 
 _OPTIONS = (SET, JSON)
@@ -54,7 +55,7 @@ def information_result(info: "Info") -> dict[str, Any]:
         **manifest.settings.to_json(),
         "settings_digest": manifest.settings.digest(),
         "roots": list(manifest.roots),
-        "images": info.images,
+        "images": sources.images,
         "rows": info.rows,
         "superseded": counts.superseded,
         "failures": dict(info.failures),
@@ -66,7 +67,7 @@ def information_result(info: "Info") -> dict[str, Any]:
             "bytes": sources.bytes,
             "formats": dict(sources.formats),
             "modes": dict(sources.modes),
-            "pixels": sources.pixels and sources.pixels._asdict(),
+            "pixels": sources.sizes and sources.sizes.pixels._asdict(),
             "duplicates": sources.duplicates,
         },
     }
@@ -76,7 +77,7 @@ def _content(info: "Info") -> Iterator[str]:
     counts = info.manifest.counts
     yield _line("Set", printable(str(info.directory)))
     superseded = f" in {info.rows:,} rows; {counts.superseded:,} superseded"
-    yield _line("Images", f"{info.images:,}" + (superseded if counts.superseded else ""))
+    yield _line("Images", f"{info.sources.images:,}" + (superseded if counts.superseded else ""))
     failed = sum(info.failures.values())
     reasons = ": " + _most_first(info.failures) if failed else ""
     yield from _wrapped("Failed", f"{failed:,}{reasons}")
@@ -115,12 +116,12 @@ def _tensors(info: "Info") -> Iterator[str]:
 
 def _sources(info: "Info") -> Iterator[str]:
     sources = info.sources
-    if sources.pixels is None:
+    if sources.sizes is None:
         return
-    yield _line("Sources", f"{size_text(sources.bytes)} in {info.images:,} files")
+    yield _line("Sources", f"{size_text(sources.bytes)} in {sources.images:,} files")
     yield from _wrapped("Formats", _most_first(sources.formats))
     yield from _wrapped("Modes", _most_first(sources.modes))
-    yield _line("Megapixels", _spread(sources.pixels))
+    yield _line("Megapixels", _spread(sources.sizes.pixels))
     same = f"{images(sources.duplicates)} with the same content as another"
     yield _line("Duplicates", same if sources.duplicates else "none")
 
@@ -152,12 +153,9 @@ def _eras(manifest: "Manifest") -> Iterator[str]:
     if len(manifest.history) <= 1:
         yield from _wrapped("Made with", _versions(manifest.generator))
         return
-    before: Mapping[str, str] = {}
-    for era in manifest.history:
-        yield _line("" if before else "History", _era_words(era))
-        others = {n: v for n, v in era.generator.items() if before.get(n) != v}
+    for number, (era, others) in enumerate(manifest.eras()):
+        yield _line("" if number else "History", _era_words(era))
         yield from _wrapped("", "  ", _versions(others) or "the same versions")
-        before = era.generator
 
 
 def _era_words(era: "Era") -> str:

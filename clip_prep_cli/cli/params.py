@@ -9,9 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clip_prep_cli.pixels.models import ALL_MODELS, MODELS
-from clip_prep_cli.storage.location import location_of
-from clip_prep_cli.storage.remote_path import RemotePath
-from clip_prep_cli.storage.urls import is_url
+from clip_prep_cli.storage.location import storage_at
 
 
 class ModelName(click.ParamType[str]):
@@ -119,7 +117,8 @@ class SetPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:  # noqa: ANN401
-        """The `Location`; what is said of directories is checked of those alone."""
-        if isinstance(value, str) and is_url(value):
-            value = location_of(value)
-        return value if isinstance(value, RemotePath) else super().convert(value, param, ctx)
+        """The storage; what must be true of directories is checked for those alone."""
+        storage = storage_at(value)
+        if storage.here is not None:
+            super().convert(storage.here, param, ctx)
+        return storage

@@ -1,6 +1,5 @@
 """`clip-prep report`: a set in one HTML page."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,8 @@ def report(**options: Any) -> None:  # noqa: ANN401
     from, and some rows as pictures. It needs no network. This command needs pip install
     'clip-prep-cli[report]'.
     """
-    # It has things to say of a home that it cannot write to, which are nobody's concern here.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        from clip_prep_cli.inspection.report.write import write_report
+        from clip_prep_cli.inspection.report.page import write_report
     except ModuleNotFoundError as error:
         raise CannotContinueError(
             f"A report needs {error.name}, which is not installed.",

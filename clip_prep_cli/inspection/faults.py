@@ -10,18 +10,9 @@ from xxhash import xxh3_64_hexdigest
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sets.layout import FileSum, Layout, file_sum, rows_begin
-from clip_prep_cli.sets.manifest import (
-    FAILURES,
-    MANIFEST,
-    Manifest,
-    ShardEntry,
-    read_index,
-    reading,
-)
-from clip_prep_cli.sets.names import is_own
-from clip_prep_cli.storage.holder import LOCK_NAME
-from clip_prep_cli.storage.location import Location, entries, open_read
-from clip_prep_cli.storage.lock import is_held
+from clip_prep_cli.sets.manifest import Manifest, ShardEntry, read_index, reading
+from clip_prep_cli.sets.names import FAILURES, INDEX, LOCK, MANIFEST, is_own
+from clip_prep_cli.storage.interface import Storage
 
 _LEFT = "left by a run that was interrupted; run the same command again"
 
@@ -42,13 +33,13 @@ class Fault(NamedTuple):
         return self.problem == _LEFT
 
 
-def strangers(directory: Location, manifest: Manifest) -> Iterator[Fault]:
+def strangers(directory: Storage, manifest: Manifest) -> Iterator[Fault]:
     """What lies in the directory, and the manifest does not name."""
-    known = {MANIFEST, FAILURES, LOCK_NAME}
+    known = {MANIFEST, FAILURES, LOCK}
     for entry in manifest.shards:
         known.update(entry.files)
-    folders = {"index", *(layout.folder for layout in manifest.settings.layouts)}
-    running = is_held(directory)
+    folders = {INDEX, *(layout.folder for layout in manifest.settings.layouts)}
+    running = directory.is_held(LOCK)
     for name in sorted(set(_lying(directory, folders)) - known):
         if not is_own(PurePosixPath(name).name):
             yield Fault(name, None, None, "does not belong to the set")
@@ -56,23 +47,22 @@ def strangers(directory: Location, manifest: Manifest) -> Iterator[Fault]:
             yield Fault(name, None, None, _LEFT)
 
 
-def _lying(directory: Location, folders: set[str]) -> Iterator[str]:
+def _lying(directory: Storage, folders: set[str]) -> Iterator[str]:
     """What lies in the directory, and in these folders of it."""
-    for entry in entries(directory):
-        name = entry.path.name
-        if entry.is_folder and name in folders:
-            yield from (f"{name}/{inner.path.name}" for inner in entries(entry.path))
+    for entry in directory.entries():
+        if entry.is_folder and entry.name in folders:
+            yield from (f"{entry.name}/{inner.name}" for inner in directory.entries(entry.name))
         else:
-            yield name
+            yield entry.name
 
 
-def wrong_failures(directory: Location, manifest: Manifest) -> Iterator[Fault]:
+def wrong_failures(directory: Storage, manifest: Manifest) -> Iterator[Fault]:
     """What is wrong with the list of failures."""
     if manifest.failures is None:  # a run is changing them, or was killed
         return
     try:
-        with reading(directory / FAILURES):
-            content = (directory / FAILURES).read_bytes()
+        with reading(directory, FAILURES):
+            content = directory.read(FAILURES)
             if FileSum.of(content) != manifest.failures:
                 raise ValueError("its checksum does not match the manifest")
             count = len([Failure.from_json(line) for line in content.decode().splitlines()])
@@ -82,32 +72,32 @@ def wrong_failures(directory: Location, manifest: Manifest) -> Iterator[Fault]:
         yield Fault(FAILURES, None, None, _words(error))
 
 
-def wrong_in_shard(directory: Location, manifest: Manifest, entry: ShardEntry) -> Iterator[Fault]:
+def wrong_in_shard(directory: Storage, manifest: Manifest, entry: ShardEntry) -> Iterator[Fault]:
     """All that is wrong with the files of a shard."""
     records: list[Record] = []
     try:
-        with reading(directory / entry.index):
+        with reading(directory, entry.index):
             records = _records(directory, manifest, entry)
     except (DamagedError, OSError) as error:
         yield Fault(entry.index, None, None, _words(error))
     for layout in manifest.settings.layouts:
         name = layout.file(entry.number)
         try:
-            with reading(directory / name):
+            with reading(directory, name):
                 expected = entry.files[name]
-                found = file_sum(directory / name, entry.samples * layout.row_bytes)
+                found = file_sum(directory, name, entry.samples * layout.row_bytes)
                 if found.size != expected.size:
                     raise ValueError(f"it has {found.size:,} bytes instead of {expected.size:,}")
                 if found != expected:
                     yield Fault(name, None, None, "its header is damaged")
-                for row in _wrong_rows(directory / name, layout, records):
+                for row in _wrong_rows(directory, layout, entry.number, records):
                     problem = "the row does not match its checksum"
                     yield Fault(name, row, records[row].sample.path, problem)
         except (DamagedError, OSError) as error:
             yield Fault(name, None, None, _words(error))
 
 
-def _records(directory: Location, manifest: Manifest, entry: ShardEntry) -> list[Record]:
+def _records(directory: Storage, manifest: Manifest, entry: ShardEntry) -> list[Record]:
     lines = read_index(directory, entry).splitlines()
     records = [Record.from_json(line) for line in lines]
     folders = {layout.folder for layout in manifest.settings.layouts}
@@ -117,9 +107,12 @@ def _records(directory: Location, manifest: Manifest, entry: ShardEntry) -> list
     return records
 
 
-def _wrong_rows(path: Location, layout: Layout, records: Sequence[Record]) -> Iterator[int]:
-    begin = rows_begin(path)
-    with open_read(path) as file:
+def _wrong_rows(
+    directory: Storage, layout: Layout, number: int, records: Sequence[Record]
+) -> Iterator[int]:
+    name = layout.file(number)
+    begin = rows_begin(directory, name)
+    with directory.open(name) as file:
         file.seek(begin)
         for row, record in enumerate(records):
             if xxh3_64_hexdigest(file.read(layout.row_bytes)) != record.rows[layout.folder]:

@@ -4,20 +4,20 @@ from pathlib import Path
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.storage.durable import write_atomically
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.storage.interface import Storage
 
 
-def check_output(out: Path, directory: Location) -> None:
+def check_output(out: Path, directory: Storage) -> None:
     """Refuse a place for a file about the set in `directory` that would do harm.
 
     Raises:
-        UsageError: `out` lies in the set, or is no regular file.
+        UsageError: `out` lies in the set, or is not a regular file.
     """
     if out.is_dir():
         raise UsageError(f"{out} is a directory.", "Name a file with -o.")
     if out.exists() and not out.is_file():  # a device would be replaced by a file
         raise UsageError(f"{out} is not a regular file.", "Choose another file with -o.")
-    if isinstance(directory, Path) and out.resolve().is_relative_to(directory.resolve()):
+    if directory.here and out.resolve().is_relative_to(directory.here.resolve()):
         raise UsageError(
             f"{out} is inside the set, where `clip-prep verify` would report it.",
             "Choose another file with -o.",

@@ -20,15 +20,15 @@ from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.sources.finder import find
-from clip_prep_cli.storage.location import Location, absolute
+from clip_prep_cli.sources.find_again import find
+from clip_prep_cli.storage.interface import Storage
 
 
 @dataclass(frozen=True)
 class Request:
     """Which sheet is wanted."""
 
-    directory: Location
+    directory: Storage
     out: Path
     count: int
     seed: int
@@ -170,8 +170,8 @@ def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[
         chosen += f", random seed {request.seed}"
     if request.crop:
         chosen += "; dimmed: removed by the crop"
-    directory = absolute(request.directory)
-    return directory.name or str(directory), f"{layout.folder} {layout.dtype}: {models}", chosen
+    name = request.directory.absolute().name
+    return name, f"{layout.folder} {layout.dtype}: {models}", chosen
 
 
 def _images(

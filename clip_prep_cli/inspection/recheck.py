@@ -15,15 +15,12 @@ from clip_prep_cli.samples.records import Record
 from clip_prep_cli.samples.roots import joined
 from clip_prep_cli.sets.manifest import Manifest, ShardEntry
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sets.stored import StoredRows
+from clip_prep_cli.sets.stored import RowNumber, StoredRows
 from clip_prep_cli.sources.checksum import file_xxh128, part_xxh128
-from clip_prep_cli.sources.finder import Found, find
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.sources.find_again import FoundSource, find
+from clip_prep_cli.storage.interface import Storage
 from clip_prep_cli.workers.batch import Batch, Converted, Outcome, Recipe, RowNotWrittenError
 from clip_prep_cli.workers.pool import WorkerPool
-
-Place = tuple[int, int]
-"""A shard and a row of it."""
 
 
 class Wrong(NamedTuple):
@@ -53,7 +50,7 @@ class SourceCheck:
     @property
     def checked(self) -> int:
         """How many rows were to be made anew."""
-        compared = self.equal + len({wrong[:2] for wrong in self.wrong})
+        compared = self.equal + len({(wrong.shard, wrong.row) for wrong in self.wrong})
         return compared + len(self.changed) + len(self.gone) + len(self.unmade)
 
 
@@ -72,7 +69,7 @@ def choose(shards: Iterable[ShardEntry], count: int) -> dict[int, list[int]]:
 
 
 def recheck(
-    directory: Location,
+    directory: Storage,
     manifest: Manifest,
     chosen: Mapping[int, Sequence[int]],
     workers: int,
@@ -86,7 +83,7 @@ def recheck(
         CannotContinueError: workers do not start.
     """
     stored = StoredRows(directory)
-    places = [(number, row) for number, rows in chosen.items() for row in rows]
+    places = [RowNumber(number, row) for number, rows in chosen.items() for row in rows]
     records = (stored.record(*place) for place in places)
     largest = max((record.width * record.height for record in records), default=0)
     # A source that has changed since may be anything.
@@ -124,10 +121,10 @@ class _Recheck:
     on_rows: Callable[[int], None]
     check: SourceCheck = field(default_factory=SourceCheck)
 
-    def feed(self, found: Iterable[Found[Place]]) -> None:
-        for number, of_shard in groupby(found, lambda each: each.key[0]):
+    def feed(self, found: Iterable[FoundSource[RowNumber]]) -> None:
+        for number, of_shard in groupby(found, lambda each: each.key.shard):
             for some in grouping.shards(of_shard, grouping.MAX_BATCH):
-                there = {each.key[1]: each.source for each in some if each.source is not None}
+                there = {each.key.row: each.source for each in some if each.source is not None}
                 for each in some:
                     if each.source is None:
                         self.check.gone.append(self._name(self.stored.record(*each.key)))
@@ -148,10 +145,10 @@ class _Recheck:
             if isinstance(outcomes, CannotContinueError):
                 raise outcomes
             for row, source, outcome in zip(batch.rows, batch.sources, outcomes, strict=True):
-                self._compare((batch.shard, row), source, outcome)
+                self._compare(RowNumber(batch.shard, row), source, outcome)
             self.on_rows(len(batch.rows))
 
-    def _compare(self, place: Place, source: str | Part, outcome: Outcome) -> None:
+    def _compare(self, place: RowNumber, source: str | Part, outcome: Outcome) -> None:
         """Put one row into its class."""
         record, check = self.stored.record(*place), self.check
         if isinstance(outcome, Converted):
@@ -172,7 +169,8 @@ class _Recheck:
         else:
             folders = list(record.rows)
             detail = f"its source now fails: {outcome.reason}: {outcome.detail}"
-        check.wrong += [Wrong(*place, folder, record.sample.path, detail) for folder in folders]
+        path = record.sample.path
+        check.wrong += [Wrong(place.shard, place.row, each, path, detail) for each in folders]
         check.equal += not folders
 
     def _name(self, record: Record) -> str:

@@ -12,9 +12,9 @@ from clip_prep_cli.pixels.decode import open_image, prepare_process, reason_of
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, most_bytes
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.samples.records import Failure, Record
-from clip_prep_cli.sources.finder import Found
+from clip_prep_cli.sources.files import files_of
+from clip_prep_cli.sources.find_again import FoundSource
 from clip_prep_cli.sources.reader import Reader
-from clip_prep_cli.storage.urls import is_url
 
 _NEVER_OPENED: tuple[Reason, ...] = ("timeout", "worker_died")
 """What did that to a worker would do it to this process."""
@@ -51,16 +51,17 @@ class Originals:
             return _dim_cut(self._thumbnail(data))
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
-            there = is_url(path) or os.path.exists(path)
-            return reason_of(error)[1] if there else "the source is missing"
+            missing = files_of(path).is_missing(path)
+            return "the source is missing" if missing else reason_of(error)[1]
 
-    def damaged(self, found: Found[Failure]) -> Image.Image | None:
+    def damaged(self, found: FoundSource[Failure]) -> Image.Image | None:
         """As much as can be decoded of a source that failed; None if that is nothing."""
         if found.key.reason in _NEVER_OPENED or found.source is None:
             return None
         try:
             data, mtime_ns = self._reader.read(found.source)
-            if (len(data), mtime_ns or found.mtime_ns) != found.key.sample[2:4]:
+            now, then = (len(data), mtime_ns or found.mtime_ns), found.key.sample
+            if now != (then.size, then.mtime_ns):
                 return None
             with _damage_tolerated():
                 return self._thumbnail(data)

@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from xxhash import xxh3_64_intdigest
 
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.inspection.faults import Fault, strangers, wrong_failures, wrong_in_shard
 from clip_prep_cli.inspection.recheck import SourceCheck, choose, recheck
-from clip_prep_cli.sets.manifest import MANIFEST, Manifest, ShardEntry, manifest_of
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.sets.manifest import Manifest, ShardEntry, manifest_of
+from clip_prep_cli.sets.names import MANIFEST
+from clip_prep_cli.storage.interface import Storage
 
 _ATTEMPTS = 3
 _REMOTE_SHARDS_AT_ONCE = 4
@@ -23,7 +23,7 @@ _REMOTE_SHARDS_AT_ONCE = 4
 class Verification:
     """What was found."""
 
-    directory: Location
+    directory: Storage
     faults: tuple[Fault, ...]
     seconds: float = 0.0
     shards: int = 0
@@ -35,7 +35,7 @@ class Verification:
 
 
 def verify(
-    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Storage, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     """Check the set in `directory`, and make `sources` of its rows anew to compare them.
 
@@ -56,7 +56,7 @@ def verify(
 
 
 def _verify(
-    directory: Location, sources: int, workers: int, on_progress: Callable[[int, int], None]
+    directory: Storage, sources: int, workers: int, on_progress: Callable[[int, int], None]
 ) -> Verification:
     try:
         manifest = manifest_of(directory)
@@ -74,7 +74,7 @@ def _verify(
     def check_shard(entry: ShardEntry) -> list[Fault]:
         return list(wrong_in_shard(directory, manifest, entry))
 
-    at_once = workers if isinstance(directory, Path) else _REMOTE_SHARDS_AT_ONCE
+    at_once = workers if directory.here else _REMOTE_SHARDS_AT_ONCE
     faults = [*strangers(directory, manifest), *wrong_failures(directory, manifest)]
     with ThreadPoolExecutor(at_once) as threads:
         checked = threads.map(check_shard, manifest.shards)
@@ -98,10 +98,10 @@ def _verify(
     )
 
 
-def _version(directory: Location) -> int | None:
+def _version(directory: Storage) -> int | None:
     """What differs once the manifest has been replaced."""
     try:
-        return xxh3_64_intdigest((directory / MANIFEST).read_bytes())
+        return xxh3_64_intdigest(directory.read(MANIFEST))
     except FileNotFoundError:
         return None
 

@@ -16,13 +16,14 @@ from clip_prep_cli.errors import ClipPrepError, UsageError
 from clip_prep_cli.samples import grouping
 from clip_prep_cli.samples.roots import Identity
 from clip_prep_cli.sets.contents import Contents
+from clip_prep_cli.sets.names import LOCK
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.sets.stored import StoredRows
 from clip_prep_cli.sets.tensorset import TensorSet, open_set
-from clip_prep_cli.sources.archives.archive import is_archive
-from clip_prep_cli.storage.location import Location, copy_hint
-from clip_prep_cli.storage.lock import locked
-from clip_prep_cli.storage.remote_path import RemotePath
+from clip_prep_cli.sources.archives.kinds import is_archive
+from clip_prep_cli.storage.interface import Storage
+from clip_prep_cli.storage.urls import copy_hint
+from clip_prep_cli.storage.wrappers import Pretending
 
 Group = tuple[Identity, ...]
 
@@ -31,7 +32,7 @@ Group = tuple[Identity, ...]
 class Compaction:
     """What compacting a set did, or, if it was a dry run, would do."""
 
-    directory: Path
+    directory: Storage
     rows: int
     """Live rows of the set."""
     written: int
@@ -59,7 +60,7 @@ class _Plan(NamedTuple):
     groups: list[Group]
 
 
-def compact(directory: Location, observer: Observer, *, dry_run: bool = False) -> Compaction:
+def compact(directory: Storage, observer: Observer, *, dry_run: bool = False) -> Compaction:
     """Compact the set in `directory`.
 
     Raises:
@@ -67,14 +68,15 @@ def compact(directory: Location, observer: Observer, *, dry_run: bool = False) -
         BusyError: a run writes to it.
         CannotContinueError: it is no set, or damaged, or there is no space for a shard.
     """
-    if isinstance(directory, RemotePath):
+    if directory.here is None:
         raise UsageError(
             f"{directory} is a URL; compacting would download and upload the whole set.",
-            f"Copy it here with {copy_hint(directory)}, compact that, and upload it to a new URL.",
+            f"Copy it here with {copy_hint(str(directory))}, compact that, and upload it to a new "
+            "URL.",
         )
     began = time.monotonic()
-    with locked(directory):
-        tensors = open_set(directory)
+    with directory.locked(LOCK) as held:
+        tensors = open_set(Pretending(held) if dry_run else held)
         contents = tensors.contents
         before = {number: entry.samples for number, entry in contents.shards.items()}
         todo = _plan(contents, tensors.settings.shard_size)
@@ -82,11 +84,11 @@ def compact(directory: Location, observer: Observer, *, dry_run: bool = False) -
         complete = True
         clean = tensors.concluded and not tensors.uncommitted()
         if not dry_run and (written or len(todo.kept) < len(before) or not clean):
-            complete = _rewrite(tensors, todo, observer)
+            complete = _rewrite(tensors, directory.here, todo, observer)
     after = [*(before[number] for number in todo.kept), *written]
     return Compaction(
         directory=directory,
-        rows=len(contents.places),
+        rows=len(contents.live),
         written=sum(written),
         shards_before=len(before),
         shards_after=len(after),
@@ -104,7 +106,7 @@ def _tensor_bytes(tensors: TensorSet, shards: Iterable[int]) -> int:
 
 def _plan(contents: Contents, shard_size: int) -> _Plan:
     """What is to be done; a set that is compact, or partly so, keeps those shards."""
-    order = sorted(contents.places, key=_walk_order)
+    order = sorted(contents.live, key=_walk_order)
     groups = list(grouping.shards(order, shard_size))
     if contents.shards and not groups:
         groups = [()]  # one shard stays, for the failures
@@ -112,8 +114,9 @@ def _plan(contents: Contents, shard_size: int) -> _Plan:
     for number in sorted(contents.shards):
         if len(kept) == len(groups):
             break
-        found = [contents.places[identity][:2] for identity in groups[len(kept)]]
-        if found == [(number, row) for row in range(contents.shards[number].samples)]:
+        found = [contents.live[identity] for identity in groups[len(kept)]]
+        rows = range(contents.shards[number].samples)
+        if [(live.shard, live.row) for live in found] == [(number, row) for row in rows]:
             kept.append(number)
     if kept and len(kept) == len(groups) and kept[-1] != max(contents.shards):
         kept.pop()  # the last shard must not go: what lies above it counts as newly committed
@@ -131,14 +134,14 @@ def _walk_order(identity: Identity) -> tuple[int, list[bytes]]:
     return root, [os.fsencode(name) for name in names[: next(archives, None)]]
 
 
-def _rewrite(tensors: TensorSet, todo: _Plan, observer: Observer) -> bool:
+def _rewrite(tensors: TensorSet, scratch: Path, todo: _Plan, observer: Observer) -> bool:
     """Write the new shards and remove the old; whether it got through."""
     was_complete = tensors.complete
     old = sorted(set(tensors.contents.shards) - set(todo.kept))
-    tensors.retry_from = None  # failures are going to be those of other shards
+    tensors.retry(failed=False)  # failures are going to be those of other shards
     tensors.begin(complete=was_complete)
     try:
-        written = _write(tensors, todo.groups, observer)
+        written = _write(tensors, scratch, todo.groups, observer)
         if written and old:
             tensors.drop(old)
     except (ClipPrepError, OSError):
@@ -149,22 +152,23 @@ def _rewrite(tensors: TensorSet, todo: _Plan, observer: Observer) -> bool:
     return written
 
 
-def _write(tensors: TensorSet, groups: Sequence[Group], observer: Observer) -> bool:
+def _write(tensors: TensorSet, scratch: Path, groups: Sequence[Group], observer: Observer) -> bool:
     stored = StoredRows(tensors.directory)
     layouts = tensors.settings.layouts
     done, total = 0, sum(map(len, groups))
     for group in groups:
         number = tensors.contents.next_number
-        shard = Shard(tensors.scratch, number, len(group), layouts)
+        tensors.directory.check()
+        shard = Shard(scratch, number, len(group), layouts)
         records = []
         try:
             for row, identity in enumerate(group):
                 if observer.should_stop():
                     return False
-                place = tensors.contents.places[identity]
-                record = stored.record(place.shard, place.row)
+                live = tensors.contents.live[identity]
+                record = stored.record(live.shard, live.row)
                 for layout in layouts:
-                    data = stored.row(layout, place.shard, place.row, record)
+                    data = stored.row(layout, live.shard, live.row, record)
                     shard.write(layout, row, data)
                 records.append(record)
                 done += 1

@@ -2,28 +2,34 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from threading import Event
 
-from clip_prep_cli.common.versions import package_versions
-from clip_prep_cli.errors import BusyError, CannotContinueError, ClipPrepError, StoreError
+from clip_prep_cli.errors import (
+    BusyError,
+    CannotContinueError,
+    ClipPrepError,
+    OutputLostError,
+    StoreError,
+)
 from clip_prep_cli.pixels.limits import most_bytes
 from clip_prep_cli.run.engines import open_engine
 from clip_prep_cli.run.execute import Execution, Watch
 from clip_prep_cli.run.job import Job
-from clip_prep_cli.run.scan import Scan, Tally
+from clip_prep_cli.run.scan import Scan, Stop, Tally
 from clip_prep_cli.samples.records import Failure
 from clip_prep_cli.samples.roots import Identity
+from clip_prep_cli.sets.names import LOCK, sources_file
 from clip_prep_cli.sets.staging import staging
 from clip_prep_cli.sets.tensorset import TensorSet, open_set
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.sources.finder import gone
-from clip_prep_cli.sources.inputs import Inputs, Source
-from clip_prep_cli.storage.location import Location
-from clip_prep_cli.storage.lock import locked
+from clip_prep_cli.sources.files import Waiting
+from clip_prep_cli.sources.find_again import gone
+from clip_prep_cli.sources.inputs import InputSamples
+from clip_prep_cli.sources.scope import InputRequest
+from clip_prep_cli.storage.interface import Storage
+from clip_prep_cli.storage.wrappers import Pretending
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,38 @@ def run(job: Job, watch: Watch) -> Report:
         BusyError: another run writes to the output.
         CannotContinueError: no images, no space, a set with other settings, ...
     """
-    with locked(job.out, create=True) as out, staging(out, job.staging) as scratch:
+    with job.out.locked(LOCK, create=True) as out, staging(out, job.staging) as scratch:
         began = time.monotonic()
-        tensors, scan = _scan(job, out, watch)
-        tensors.scratch = scratch
-        return _run(job, watch, tensors, scan, began)
+        stop = Stop(watch.should_stop)
+        # Workers of other machines can read what is unpacked here only on a disk that all share.
+        readable = scratch.absolute() if job.runs_here or job.out.here else None
+        spool = Spool(readable, most_bytes(job.options["max_pixels"]), stop, sources_file)
+        tensors = _open(job, out)
+        scan = _scan(job, tensors, watch, stop, spool)
+        with open_engine(job, out, scratch, watch.on_waiting) as engine:
+            if job.options["overwrite"]:
+                tensors.disown()
+            tensors.begin()
+            before = tensors.contents.next_number
+            execution = Execution(job, tensors, scan, engine, watch)
+            complete = _execute(execution, tensors, scan)
+        deleted = _gone(job, scan) if complete else []
+        tensors.contents.prune(deleted)
+        tensors.contents.forgive(scan.mended)
+        _conclude(tensors, scan, complete=complete)
+        return Report(
+            job=job,
+            tally=scan.tally,
+            ignored=scan.source.ignored,
+            roots=tensors.contents.roots.paths,
+            failures=tuple(sorted([*execution.failures, *scan.unplaced])),
+            shards=sum(number >= before for number in tensors.contents.shards),
+            pruned=len(deleted),
+            seconds=time.monotonic() - began,
+            complete=complete,
+            dry_run=False,
+            resize_backend=tensors.generator.get("resize_backend", ""),
+        )
 
 
 def dry_run(job: Job) -> Report:
@@ -80,7 +113,8 @@ def dry_run(job: Job) -> Report:
         CannotContinueError: no images, or a set with other settings.
     """
     began = time.monotonic()
-    tensors, scan = _scan(job, job.out, Watch())
+    tensors = _open(job, Pretending(job.out))
+    scan = _scan(job, tensors, Watch(), Stop(lambda: False))
     shards = sum(1 for _ in scan.shards())
     return Report(
         job=job,
@@ -96,97 +130,61 @@ def dry_run(job: Job) -> Report:
     )
 
 
-def _run(job: Job, watch: Watch, tensors: TensorSet, scan: Scan, began: float) -> Report:
-    with open_engine(job, tensors.scratch, watch.on_waiting) as engine:
-        if job.options["overwrite"]:
-            tensors.disown()
-        tensors.generator = tensors.generator or package_versions()
-        tensors.begin()
-        before = tensors.contents.next_number
-        execution = Execution(job, tensors, scan, engine, watch)
-        spool = Spool(
-            _spool_directory(job, tensors), most_bytes(job.options["max_pixels"]), scan.should_stop
-        )
-        try:
-            with spool as scan.spool:
-                complete = execution.run(scan.shards())
-        except (BusyError, StoreError):  # nothing more can be written, or must be
-            raise
-        except (ClipPrepError, OSError):
-            with suppress(OSError):  # of a disk that is full; what stopped the run matters more
-                _conclude(tensors, scan, complete=False)
-            raise
-    deleted = _gone(job, scan) if complete else []
-    tensors.contents.prune(deleted)
-    for mended in scan.mended:
-        tensors.contents.failures.pop(mended, None)
-    _conclude(tensors, scan, complete=complete)
-    return Report(
-        job=job,
-        tally=scan.tally,
-        ignored=scan.source.ignored,
-        roots=tensors.contents.roots.paths,
-        failures=tuple(sorted([*execution.failures, *scan.unplaced])),
-        shards=sum(number >= before for number in tensors.contents.shards),
-        pruned=len(deleted),
-        seconds=time.monotonic() - began,
-        complete=complete,
-        dry_run=False,
-        resize_backend=tensors.generator.get("resize_backend", ""),
-    )
-
-
-def _spool_directory(job: Job, tensors: TensorSet) -> Path | None:
-    """Where workers can read what this process has unpacked."""
-    shared = job.runs_here or isinstance(job.out, Path)
-    return tensors.scratch.absolute() if shared else None
+def _execute(execution: Execution, tensors: TensorSet, scan: Scan) -> bool:
+    """Make the new shards; whether it got through. If it cannot, the set says so."""
+    try:
+        with scan.spool or nullcontext():
+            return execution.run(scan.shards())
+    except (BusyError, OutputLostError, StoreError):  # nothing more can be written, or must be
+        raise
+    except (ClipPrepError, OSError):
+        with suppress(OSError):  # of a disk that is full; what stopped the run matters more
+            _conclude(tensors, scan, complete=False)
+        raise
 
 
 def _conclude(tensors: TensorSet, scan: Scan, *, complete: bool) -> None:
-    tensors.contents.unplaced = scan.unplaced
-    tensors.contents.ignored = scan.source.ignored.total()
+    tensors.contents.end_scan(scan.unplaced, scan.source.ignored.total())
     tensors.conclude(complete=complete)
 
 
-def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
-    """The set as it is, and the inputs, of which nothing has been read but their first image.
+def _open(job: Job, out: Storage) -> TensorSet:
+    """The set as it is, or a new one.
 
     Raises:
-        CannotContinueError: there is no image, or the set cannot be gone on with.
+        CannotContinueError: the set cannot be continued.
     """
     if job.options["overwrite"]:
-        tensors = TensorSet(out, job.settings, None)
-    else:
-        tensors = open_set(out, job.settings, checksums=job.options["checksum"])
+        return TensorSet(out, job.settings)
+    return open_set(out, job.settings, checksums=job.options["checksum"])
+
+
+def _scan(
+    job: Job, tensors: TensorSet, watch: Watch, stop: Stop, spool: Spool | None = None
+) -> Scan:
+    """The inputs, of which nothing has been read but their first image.
+
+    Raises:
+        CannotContinueError: there is no image.
+    """
     contents = tensors.contents
-    cancelled = Event()
-
-    def should_stop() -> bool:
-        return cancelled.is_set() or watch.should_stop()
-
-    listed = job.files_from.names(should_stop) if job.files_from else None
-    inputs = Inputs(
-        job.inputs,
-        listed,
-        str(job.out),
-        should_stop,
-        job.options["retry_for"],
+    request = InputRequest(
+        named=job.inputs,
+        listed=job.files_from.names(stop) if job.files_from else None,
+        avoid=str(job.out),
+        waiting=Waiting(job.options["retry_for"], stop),
         to_prune=job.options["prune"],
         on_waiting=watch.on_waiting,
     )
-    source = Source(inputs, job.selection, contents.roots)
-    if not job.options["retry_failed"]:
-        tensors.retry_from = None
-    elif tensors.retry_from is None:
-        tensors.retry_from = contents.next_number
+    source = InputSamples(request, job.selection, contents.roots)
     scan = Scan(
-        source,
-        contents,
-        job.settings.shard_size,
-        tensors.retry_from or 0,
-        job.options["checksum"],
-        should_stop,
-        cancelled,
+        source=source,
+        contents=contents,
+        shard_size=job.settings.shard_size,
+        stop=stop,
+        retry_before=tensors.retry(failed=job.options["retry_failed"]),
+        checksum=job.options["checksum"],
+        spool=spool,
     )
     if scan.empty and not watch.should_stop():
         passed_over = ", ".join(f"{kind} {n}" for kind, n in source.ignored.most_common(8))
@@ -194,7 +192,7 @@ def _scan(job: Job, out: Location, watch: Watch) -> tuple[TensorSet, Scan]:
             f"The inputs contain no images (skipped: {passed_over or 'nothing'}).",
             "Check the inputs, --include, --exclude, --hidden and --follow-links.",
         )
-    return tensors, scan
+    return scan
 
 
 def _gone(job: Job, scan: Scan) -> list[Identity]:
@@ -202,10 +200,10 @@ def _gone(job: Job, scan: Scan) -> list[Identity]:
     if not job.options["prune"]:
         return []
     contents = scan.contents
-    failed = (each for each in contents.failures if contents.places.get(*each) is None)
+    failed = (each for each in contents.failures if contents.live.get(*each) is None)
     covered = (
         identity
-        for identity in chain(contents.places, failed)
+        for identity in chain(contents.live, failed)
         if scan.source.covers(contents.roots.join(*identity))
     )
     return list(gone(covered, contents.roots, scan.source.is_gone))

@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_prep_cli.run.job import Job
-from clip_prep_cli.storage.location import absolute
+from clip_prep_cli.storage.interface import Storage
 from clip_prep_cli.workers.batch import Recipe
 from clip_prep_cli.workers.engine import Engine
 from clip_prep_cli.workers.local import LocalEngine
 from clip_prep_cli.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from clip_prep_cli.workers.cluster.task import Terms
+    from clip_prep_cli.workers.cluster.task import TaskTerms
     from clip_prep_cli.workers.cluster.task_engine import Crew
 
 
 @contextmanager
-def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator[Engine]:
-    """What makes the shards of a job, whose output is locked; `say` hears why nothing happens.
+def open_engine(
+    job: Job, out: Storage, scratch: Path, say: Callable[[str], None]
+) -> Iterator[Engine]:
+    """What makes the shards of a job; `say` hears why nothing happens.
 
-    `scratch` is where tensor files are made on this machine.
+    `out` is the job's output, locked, and `scratch` is where tensor files are made on this machine.
 
     Raises:
         CannotContinueError: the workers that it is to use cannot be reached, or would make other
@@ -43,13 +45,13 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
         return
     # Imported here: a run on this machine alone has no use for it.
     from clip_prep_cli.workers.cluster.output_check import clear_up, mark_of
-    from clip_prep_cli.workers.cluster.task import Terms
+    from clip_prep_cli.workers.cluster.task import TaskTerms
     from clip_prep_cli.workers.cluster.task_engine import TaskEngine
     from clip_prep_cli.workers.cluster.version_check import own_versions
 
-    terms = Terms(
-        out=absolute(job.out),
-        mark=mark_of(job.out),
+    terms = TaskTerms(
+        out=job.out.absolute(),
+        mark=mark_of(out),
         staging=job.staging,
         layouts=job.settings.layouts,
         recipe=recipe,
@@ -62,11 +64,11 @@ def open_engine(job: Job, scratch: Path, say: Callable[[str], None]) -> Iterator
         try:
             yield TaskEngine(crew, terms, say)
         finally:
-            clear_up(job.out)
+            clear_up(out)
 
 
 @contextmanager
-def _crew(job: Job, terms: "Terms") -> Iterator["Crew"]:
+def _crew(job: Job, terms: "TaskTerms") -> Iterator["Crew"]:
     from clip_prep_cli.workers.cluster.dask_crew import dask_crew
     from clip_prep_cli.workers.cluster.pool_cache import end_idle_pools
     from clip_prep_cli.workers.cluster.task_engine import ExecutorCrew

@@ -81,7 +81,7 @@ class Execution:
                 raise
             self._drain(sealer)
         finally:
-            self._scan.cancelled.set()
+            self._scan.stop.cancel()
             ahead.close()
             for unfinished in self._open:
                 self._give_up(unfinished)
@@ -104,6 +104,7 @@ class Execution:
         return True
 
     def _begin(self, samples: tuple[Sample, ...]) -> None:
+        self._tensors.directory.check()  # or files would be reserved in another run's set
         sources = [self._roots.source(sample) for sample in samples]
         self._engine.begin(self._next_number, sources)
         self._open.append(_Open(self._next_number, samples, {}))
@@ -165,5 +166,13 @@ def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
     if outcome.mtime_ns is not None:
         sample = sample._replace(mtime_ns=outcome.mtime_ns)
     if isinstance(outcome, Converted):
-        return Record(sample, *outcome[2:])
+        return Record(
+            sample,
+            xxh128=outcome.xxh128,
+            format=outcome.format,
+            mode=outcome.mode,
+            width=outcome.width,
+            height=outcome.height,
+            rows=outcome.rows,
+        )
     return Failure(sample, outcome.reason, outcome.detail, shard)

@@ -11,14 +11,15 @@ from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.pixels.models import MODELS, resolutions
 from clip_prep_cli.run.options import ConvertOptions, completed
+from clip_prep_cli.samples.roots import is_within
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.sources.archives.archive import is_archive
+from clip_prep_cli.sources.archives.kinds import is_archive
+from clip_prep_cli.sources.files import STORES, files_of
 from clip_prep_cli.sources.namelist import NameList
 from clip_prep_cli.sources.selection import Selection
-from clip_prep_cli.storage.location import Location, location_of
-from clip_prep_cli.storage.remote_path import RemotePath
+from clip_prep_cli.storage.interface import Storage
+from clip_prep_cli.storage.location import storage_at
 from clip_prep_cli.storage.stores import place_of
-from clip_prep_cli.storage.urls import checked, is_url
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Job:
 
     inputs: tuple[str, ...]
     """Directories, archives and image files, here or at URLs."""
-    out: Location
+    out: Storage
     settings: SetSettings
     """What the bytes of the set depend on."""
     options: ConvertOptions
@@ -104,8 +105,8 @@ class Job:
                 "No input was given.", "Name directories or images, or a list with --files-from."
             )
         for name in self.inputs:
-            if is_url(name):
-                place_of(checked(name))  # what is there is for the run to find out
+            if files_of(name) is STORES:
+                place_of(STORES.absolute(name))  # what is there is for the run to find out
                 continue
             if not os.path.exists(name):
                 raise UsageError(f"The input {name} does not exist.", _instead_of(name))
@@ -116,32 +117,34 @@ class Job:
                 )
 
     def _check_output(self) -> None:
-        if isinstance(self.out, RemotePath):
-            if self.out.scheme in ("http", "https"):
-                raise UsageError(f"Cannot write to {self.out}.", "Use s3://, gs:// or the like.")
-        elif not self.out.exists() and (url := _almost_url(str(self.out))):
+        if not self.out.is_writable:
+            raise UsageError(f"Cannot write to {self.out}.", "Use s3://, gs:// or the like.")
+        here = self.out.here
+        if here is None:
+            return
+        if not here.exists() and (url := _almost_url(str(here))):
             raise UsageError(
                 f"The output {self.out} looks like a mistyped URL.",
-                f"Did you mean {url}? If not, write {self.out.absolute()}.",
+                f"Did you mean {url}? If not, write {here.absolute()}.",
             )
-        elif self.out.exists() and not self.out.is_dir():
+        if here.exists() and not here.is_dir():
             raise UsageError(f"The output {self.out} is a file.", "Choose a directory as --out.")
-        elif self.options["staging"]:
+        if self.options["staging"]:
             raise UsageError(
                 f"--staging needs an output at a URL, not {self.out}.", "Drop --staging."
             )
 
     def _would_walk_output(self, name: str) -> bool:
-        if isinstance(self.out, RemotePath):
-            return f"{self.out.url}/".startswith(f"{name.rstrip('/')}/")
+        if self.out.here is None:
+            return f"{self.out}/".startswith(f"{name.rstrip('/')}/")
         directory = os.path.isdir(name)
-        return directory and _within(os.path.realpath(self.out), os.path.realpath(name))
+        return directory and is_within(os.path.realpath(self.out.here), os.path.realpath(name))
 
 
 def make_job(
     inputs: Iterable[str | os.PathLike[str]],
     models: Iterable[str],
-    out: str | os.PathLike[str] | RemotePath,
+    out: str | os.PathLike[str] | Storage,
     options: ConvertOptions,
 ) -> Job:
     """The job with these options, and the defaults of the others.
@@ -153,7 +156,7 @@ def make_job(
     every = completed(options)
     return Job(
         inputs=tuple(os.fspath(name) for name in inputs),
-        out=location_of(out, every["retry_for"]),
+        out=storage_at(out, every["retry_for"]),
         settings=SetSettings(
             resolutions=_resolutions(models),
             dtype=every["dtype"],
@@ -190,7 +193,3 @@ def _instead_of(name: str) -> str:
         if is_archive(archive) and os.path.isfile(archive):
             return f"Name the archive, {archive}, and select images in it with --include."
     return "Check the path."
-
-
-def _within(path: str, directory: str) -> bool:
-    return os.path.commonpath((path, directory)) == directory

@@ -13,7 +13,7 @@ from clip_prep_cli.samples.roots import Identity
 from clip_prep_cli.sets.contents import Contents
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.checksum import file_xxh128, part_xxh128
-from clip_prep_cli.sources.inputs import Source
+from clip_prep_cli.sources.inputs import InputSamples
 
 _WINDOW = 256
 _READERS = 8
@@ -37,24 +37,38 @@ class Tally:
         return self.planned + self.unchanged + self.failed_before
 
 
+class Stop:
+    """Whether a scan should end early: it is asked to, or nobody wants more of it."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        self._asked = asked
+        self._cancelled = Event()
+
+    def __call__(self) -> bool:
+        """Whether it should."""
+        return self._cancelled.is_set() or self._asked()
+
+    def cancel(self) -> None:
+        """Say that nobody wants more of it."""
+        self._cancelled.set()
+
+
 @dataclass
 class Scan:
     """One pass over `source`, against what a set holds."""
 
-    source: Source
+    source: InputSamples
     contents: Contents
     shard_size: int
+    stop: Stop
     retry_before: int = 0
     """Images that failed in an earlier shard than this are tried again."""
     checksum: bool = False
-    should_stop: Callable[[], bool] = lambda: False
-    cancelled: Event = field(default_factory=Event)
-    """Set when nobody wants more of it; `should_stop` is expected to know."""
+    spool: Spool | None = None
+    """Where samples go that can be read only once; without one they are only counted."""
     tally: Tally = field(default_factory=Tally)
     unplaced: list[Failure] = field(default_factory=list)
     """What failed before it had a place in a shard."""
-    spool: Spool | None = None
-    """Where samples go that can be read only once; without one they are only counted."""
     mended: list[Identity] = field(default_factory=list)
     """What failed once and is again what was converted before."""
 
@@ -80,7 +94,7 @@ class Scan:
 
     def _new(self) -> Iterator[Sample]:
         for found, xxh128 in self._with_content():
-            if self.should_stop():
+            if self.stop():
                 return
             if isinstance(found, Failure):
                 self.tally.planned += 1
@@ -98,7 +112,7 @@ class Scan:
             elif kept := self._kept(found):
                 self._kept_count += 1
                 yield kept
-        self.tally.scanned = not self.should_stop()  # which may have ended the source as well
+        self.tally.scanned = not self.stop()  # which may have ended the source as well
 
     def _kept(self, found: Sample) -> Sample | None:
         """A new sample as workers can read it; None if that turns out to be damaged, or to stop."""
@@ -133,7 +147,7 @@ class Scan:
         """Whether its content decides, and can be read only once: then as what was copied."""
         if not isinstance(found.part, Streamed) or not self.spool:
             return False
-        place = self.contents.places.get(found.root, found.path)
+        place = self.contents.live.get(found.root, found.path)
         return place is not None and place.size == found.size and self.spool.takes(found.part)
 
     def _window(self) -> list[Sample | Failure]:
@@ -149,10 +163,10 @@ class Scan:
     def _content(self, found: Sample | Failure) -> int | None:
         if isinstance(found, Failure):
             return None
-        place = self.contents.places.get(found.root, found.path)
+        place = self.contents.live.get(found.root, found.path)
         if place is None or place.size != found.size:
             return None
         if found.part:
             return part_xxh128(found.part)
         path = self.contents.roots.join(found.root, found.path)
-        return file_xxh128(path, found.size, self.source.patience, self.should_stop)
+        return file_xxh128(path, found.size, self.source.waiting)

@@ -1,4 +1,4 @@
-"""Samples that are no files of their own but parts of one: where their bytes are, and reading them.
+"""Samples that are parts of a file, not files of their own: where their bytes are.
 
 A part is small and goes to the workers; they read it from its file by offset.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from clip_prep_cli.errors import ImageError
 
 ReadAt = Callable[[int, int], bytes]
-"""Up to so many bytes from this offset on; none at the end of the file."""
+"""Reads from an offset up to a number of bytes; none at the end of the file."""
 
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 """What stands before each member of a zip archive; its name and an extra field follow."""
@@ -36,7 +36,7 @@ class Readable(Protocol):
         """
 
     def reaches(self, offset: int) -> bool:
-        """Whether there are so many bytes.
+        """Whether the bytes reach up to `offset`.
 
         Raises:
             ImageError: that cannot be known, since they cannot be read.
@@ -44,7 +44,7 @@ class Readable(Protocol):
 
 
 class Zipped(NamedTuple):
-    """How a member of a zip archive is kept: so many bytes behind a header of its own."""
+    """How a member of a zip archive is kept: `packed` bytes behind a header of its own."""
 
     packed: int
     deflated: bool
@@ -58,7 +58,7 @@ class Part(NamedTuple):
     offset: int
     size: int
     stamp: int | None = None
-    """The file's mtime in ns when the offset was found; None: nobody changes the file."""
+    """The file's mtime in ns when the offset was found; None: the file does not change."""
     zipped: Zipped | None = None
 
     def unpacked(self, read_at: ReadAt) -> Iterator[bytes]:

@@ -82,6 +82,11 @@ class Failure(NamedTuple):
         return cls(sample_of(fields), fields["reason"], fields["detail"], fields["shard"])
 
 
+def unreadable_at(root: int, path: str, detail: str) -> Failure:
+    """The failure of a file or directory that a walk can neither list nor look at."""
+    return Failure(Sample(root, path, 0, 0), "unreadable", detail, None)
+
+
 def sample_of(fields: Mapping[str, Any]) -> Sample:
     """The sample that a decoded line of an index or of `failures.jsonl` speaks of."""
     return Sample(fields["root"], fields["path"], fields["bytes"], fields["mtime_ns"])

@@ -51,8 +51,13 @@ class Roots:
 
 
 def joined(root: str, path: str) -> str:
-    """`path` below the directory `root`, whatever it is: an absolute one is below it as well."""
+    """`path` below the directory `root`, whatever it is: an absolute one too."""
     return os.path.join(root, "") + path
+
+
+def is_within(path: str, directory: str) -> bool:
+    """Whether `path` is the directory, or below it; both as they are written everywhere."""
+    return path == directory or path.startswith(os.path.join(directory, ""))
 
 
 def innermost(path: str, directories: Container[str]) -> str | None:

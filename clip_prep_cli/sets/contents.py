@@ -1,31 +1,18 @@
 """What a set holds, in memory: its shards, the live row of each image, the failures."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.samples.records import Failure, Record, Sample, sample_of
 from clip_prep_cli.samples.roots import Identity, Roots
 from clip_prep_cli.sets.layout import FileSum, file_sum
-from clip_prep_cli.sets.live_rows import Place, Places
-from clip_prep_cli.sets.manifest import (
-    FAILURES,
-    MANIFEST,
-    Counts,
-    Manifest,
-    ShardEntry,
-    index_file,
-    read_index,
-    reading,
-)
-from clip_prep_cli.sets.names import own_files
+from clip_prep_cli.sets.live_rows import LiveRow, LiveRows
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, read_index, reading
+from clip_prep_cli.sets.names import FAILURES, MANIFEST, index_file, indexed_shards, own_files
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.storage.location import Location, reads_at_once
-
-_INDEX = re.compile(r"index/shard-(\d{6,})\.jsonl")
+from clip_prep_cli.storage.interface import Storage
 
 Known = Literal["new", "unchanged"] | Failure
 
@@ -36,7 +23,7 @@ class Contents:
     def __init__(self, roots: Iterable[str] = ()) -> None:
         self.roots = Roots(roots)
         self.shards: dict[int, ShardEntry] = {}
-        self.places = Places()
+        self.live = LiveRows()
         self.failures: dict[Identity, Failure] = {}
         self.unplaced: list[Failure] = []
         """What failed in the last run before it had a place in a shard."""
@@ -54,12 +41,12 @@ class Contents:
         Its size and time decide; if its `xxh128` is given, its content instead of the time.
         """
         failure = self.failures.get((sample.root, sample.path))
-        if failure and (failure.sample.size, failure.sample.mtime_ns) == sample[2:4]:
+        if failure and _stat(failure.sample) == _stat(sample):
             return failure
-        place = self.places.get(sample.root, sample.path)
-        if place is None or place.size != sample.size:
+        live = self.live.get(sample.root, sample.path)
+        if live is None or live.size != sample.size:
             return "new"
-        same = place.mtime_ns == sample.mtime_ns if xxh128 is None else place.xxh128 == xxh128
+        same = live.mtime_ns == sample.mtime_ns if xxh128 is None else live.xxh128 == xxh128
         return "unchanged" if same else "new"
 
     def add(self, entry: ShardEntry, rows: Iterable[tuple[Sample, int]]) -> None:
@@ -75,8 +62,8 @@ class Contents:
                 raise ValueError(f"row {row} refers to root {sample.root}, which does not exist")
             if row in entry.superseded:  # pruned, if by nothing newer
                 continue
-            place = Place(entry.number, row, sample.size, sample.mtime_ns, xxh128)
-            if old := self.places.put(sample.root, sample.path, place):
+            live = LiveRow(entry.number, row, sample.size, sample.mtime_ns, xxh128)
+            if old := self.live.put(sample.root, sample.path, live):
                 self.shards[old.shard].superseded.add(old.row)
 
     def note(self, results: Iterable[Record | Failure]) -> bool:
@@ -95,9 +82,19 @@ class Contents:
         """Let images go: their rows are superseded by nothing, their failures forgotten."""
         for identity in gone:
             self.failures.pop(identity, None)
-            if self.places.get(*identity):
-                place = self.places.pop(*identity)
-                self.shards[place.shard].superseded.add(place.row)
+            if self.live.get(*identity):
+                live = self.live.pop(*identity)
+                self.shards[live.shard].superseded.add(live.row)
+
+    def forgive(self, mended: Iterable[Identity]) -> None:
+        """Forget failures of images that are again what was converted before."""
+        for identity in mended:
+            self.failures.pop(identity, None)
+
+    def end_scan(self, unplaced: Sequence[Failure], ignored: int) -> None:
+        """Keep what a run met that belongs to no shard: failures, and how many ignored files."""
+        self.unplaced = list(unplaced)
+        self.ignored = ignored
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Let shards go that have no live row; their failures move to the last that stays."""
@@ -111,14 +108,14 @@ class Contents:
     def counts(self) -> Counts:
         """Totals for the manifest."""
         return Counts(
-            samples=len(self.places),
+            samples=len(self.live),
             failures=len(self.failures) + len(self.unplaced),
             superseded=sum(len(entry.superseded) for entry in self.shards.values()),
             ignored=self.ignored,
         )
 
 
-def load(directory: Location, manifest: Manifest, *, checksums: bool = False) -> Contents:
+def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> Contents:
     """The contents of the set in `directory`; with the xxh128 of its sources if asked for.
 
     Raises:
@@ -130,44 +127,36 @@ def load(directory: Location, manifest: Manifest, *, checksums: bool = False) ->
     listed = own_files(directory)
     for entry in manifest.shards:
         for name, file in entry.files.items():
-            with reading(directory / name):
-                if _size(directory, name, listed) != file.size:
+            with reading(directory, name):
+                # A store is not asked for each of them, since it has listed them.
+                size = listed[name] if name in listed else directory.size(name)
+                if size != file.size:
                     raise ValueError("its size does not match the manifest")
 
     def index_of(entry: ShardEntry) -> bytes:
         return read_index(directory, entry)
 
-    indexes = in_order(index_of, manifest.shards, reads_at_once(directory))
+    indexes = in_order(index_of, manifest.shards, directory.reads_at_once)
     for entry, index in zip(manifest.shards, indexes, strict=True):
-        with reading(directory / entry.index):
+        with reading(directory, entry.index):
             contents.add(entry, _rows(index, checksums=checksums))
     last = max((entry.number for entry in manifest.shards), default=-1)
-    for number in _committed(listed):
+    for number in indexed_shards(listed):
         # Committed after the manifest was written. One below is left of a shard that was dropped.
         if number > last:
-            path = directory / index_file(number)
-            with reading(path):
-                content = path.read_bytes()
+            name = index_file(number)
+            with reading(directory, name):
+                content = directory.read(name)
                 rows = _rows(content, checksums=checksums)
                 entry = _entry(directory, manifest.settings, number, len(rows), content)
                 contents.add(entry, rows)
-    with reading(directory / FAILURES):
-        _load_failures(directory / FAILURES, contents, manifest)
+    with reading(directory, FAILURES):
+        _load_failures(directory, contents, manifest)
     return contents
 
 
-def _size(directory: Location, name: str, listed: Mapping[str, int]) -> int:
-    """The size of a file; a store is not asked for each of them, since it has listed them."""
-    if isinstance(directory, Path):
-        return (directory / name).stat().st_size
-    if name not in listed:
-        raise FileNotFoundError
-    return listed[name]
-
-
-def _committed(names: Iterable[str]) -> list[int]:
-    """The shards whose indexes are among these files, in order."""
-    return sorted(int(match[1]) for match in map(_INDEX.fullmatch, names) if match)
+def _stat(sample: Sample) -> tuple[int, int]:
+    return sample.size, sample.mtime_ns
 
 
 def _rows(index: bytes, *, checksums: bool) -> list[tuple[Sample, int]]:
@@ -176,19 +165,19 @@ def _rows(index: bytes, *, checksums: bool) -> list[tuple[Sample, int]]:
 
 
 def _entry(
-    directory: Location, settings: SetSettings, number: int, rows: int, index: bytes
+    directory: Storage, settings: SetSettings, number: int, rows: int, index: bytes
 ) -> ShardEntry:
     """What the manifest would say of a shard that it does not name yet."""
     files = {}
     for layout in settings.layouts:
         name = layout.file(number)
-        files[name] = file_sum(directory / name, rows * layout.row_bytes)
+        files[name] = file_sum(directory, name, rows * layout.row_bytes)
     files[index_file(number)] = FileSum.of(index)
     return ShardEntry(number, rows, files)
 
 
-def _load_failures(path: Location, contents: Contents, manifest: Manifest) -> None:
-    content = path.read_bytes() if path.exists() else b""
+def _load_failures(directory: Storage, contents: Contents, manifest: Manifest) -> None:
+    content = directory.read(FAILURES) if directory.exists(FAILURES) else b""
     if manifest.failures and manifest.failures != FileSum.of(content):
         raise ValueError(f"its checksum does not match {MANIFEST}")
     for failure in map(Failure.from_json, content.decode().splitlines()):

@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import NamedTuple, Self
 
 from xxhash import xxh3_128_hexdigest
 
+from clip_prep_cli.sets.names import shard_name
 from clip_prep_cli.sets.tensor_files import (
     _PAGE,
     ITEM_BYTES,
@@ -14,7 +16,7 @@ from clip_prep_cli.sets.tensor_files import (
     _pt_data,
     _pt_frame,
 )
-from clip_prep_cli.storage.location import Location, open_read
+from clip_prep_cli.storage.interface import Storage
 
 
 class FileSum(NamedTuple):
@@ -66,33 +68,28 @@ class Layout:
         return len(head) + rows * self.row_bytes + len(tail)
 
 
-def shard_name(number: int) -> str:
-    """How shard `number` is called in every folder of a set, without suffix."""
-    return f"shard-{number:06d}"
-
-
-def rows_begin(path: Location) -> int:
+def rows_begin(directory: Storage, name: str) -> int:
     """The byte of a tensor file at which its rows begin; they are contiguous.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no tensor file.
     """
-    if path.suffix == ".npy":
+    if PurePosixPath(name).suffix == ".npy":
         return _PAGE
-    with open_read(path) as file:
+    with directory.open(name) as file:
         return _pt_data(file)
 
 
-def file_sum(path: Location, rows_bytes: int) -> FileSum:
+def file_sum(directory: Storage, name: str, rows_bytes: int) -> FileSum:
     """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is stored.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no tensor file.
     """
-    begin = rows_begin(path)
-    with open_read(path) as file:
+    begin = rows_begin(directory, name)
+    with directory.open(name) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(min(begin, size))

@@ -15,7 +15,7 @@ _TIME_BITS = 96
 _SHARD_BITS = 32
 
 
-class Place(NamedTuple):
+class LiveRow(NamedTuple):
     """A row, and what its source was like; `xxh128` is 0 if nobody asked for it."""
 
     shard: int
@@ -25,8 +25,8 @@ class Place(NamedTuple):
     xxh128: int = 0
 
 
-class Places:
-    """A mapping from identity to place."""
+class LiveRows:
+    """A mapping from an image's identity to its live row."""
 
     def __init__(self) -> None:
         self._by_root: dict[int, dict[str, int]] = {}
@@ -39,8 +39,8 @@ class Places:
             for path in paths:
                 yield root, path
 
-    def __getitem__(self, identity: Identity) -> Place:
-        """The place of an image.
+    def __getitem__(self, identity: Identity) -> LiveRow:
+        """The live row of an image.
 
         Raises:
             KeyError: it has none.
@@ -48,20 +48,20 @@ class Places:
         root, path = identity
         return _unpacked(self._by_root[root][path])
 
-    def get(self, root: int, path: str) -> Place | None:
-        """The place of an image, if it has one."""
+    def get(self, root: int, path: str) -> LiveRow | None:
+        """The live row of an image, if it has one."""
         packed = self._by_root.get(root, {}).get(path)
         return None if packed is None else _unpacked(packed)
 
-    def put(self, root: int, path: str, place: Place) -> Place | None:
-        """Give an image a place; the one that it had before."""
+    def put(self, root: int, path: str, live: LiveRow) -> LiveRow | None:
+        """Give an image a live row; the one that it had before."""
         paths = self._by_root.setdefault(root, {})
         before = paths.get(path)
-        paths[path] = _packed(place)
+        paths[path] = _packed(live)
         return None if before is None else _unpacked(before)
 
-    def pop(self, root: int, path: str) -> Place:
-        """Take an image's place away.
+    def pop(self, root: int, path: str) -> LiveRow:
+        """Take an image's live row away.
 
         Raises:
             KeyError: it has none.
@@ -69,14 +69,14 @@ class Places:
         return _unpacked(self._by_root[root].pop(path))
 
 
-def _packed(place: Place) -> int:
-    shard, row, size, mtime_ns, xxh128 = place
+def _packed(live: LiveRow) -> int:
+    shard, row, size, mtime_ns, xxh128 = live
     packed = (xxh128 << _SHARD_BITS | shard) << _ROW_BITS | row
     # Two's complement: a file may claim to be older than 1970.
     return (packed << _SIZE_BITS | size) << _TIME_BITS | mtime_ns & (1 << _TIME_BITS) - 1
 
 
-def _unpacked(packed: int) -> Place:
+def _unpacked(packed: int) -> LiveRow:
     values = []
     for bits in (_TIME_BITS, _SIZE_BITS, _ROW_BITS, _SHARD_BITS):
         values.append(packed & (1 << bits) - 1)
@@ -84,4 +84,4 @@ def _unpacked(packed: int) -> Place:
     mtime_ns, size, row, shard = values
     if mtime_ns >> _TIME_BITS - 1:
         mtime_ns -= 1 << _TIME_BITS
-    return Place(shard, row, size, mtime_ns, packed)
+    return LiveRow(shard, row, size, mtime_ns, packed)

@@ -10,15 +10,13 @@ from typing import Any, NamedTuple, Self
 import xxhash
 
 from clip_prep_cli.errors import CannotContinueError, DamagedError
-from clip_prep_cli.sets.layout import FileSum, shard_name
+from clip_prep_cli.sets.layout import FileSum
+from clip_prep_cli.sets.names import MANIFEST, index_file, shard_name, shard_number
 from clip_prep_cli.sets.settings import SetSettings
-from clip_prep_cli.storage.location import Location, replace_file
+from clip_prep_cli.storage.interface import Storage
 
 FORMAT_VERSION = 1
 """Of everything in an output directory; a reader refuses one that it does not know."""
-
-MANIFEST = "manifest.json"
-FAILURES = "failures.jsonl"
 
 
 @dataclass
@@ -51,10 +49,10 @@ class ShardEntry:
         """The shard of an entry that `to_json` made."""
         sizes, sums = entry["files"], entry["checksums"]
         return cls(
-            _number(entry["name"]),
-            entry["samples"],
-            {name: FileSum(sizes[name], sums[name]) for name in sizes},
-            set(entry["superseded_rows"]),
+            number=shard_number(entry["name"]),
+            samples=entry["samples"],
+            files={name: FileSum(sizes[name], sums[name]) for name in sizes},
+            superseded=set(entry["superseded_rows"]),
         )
 
 
@@ -74,7 +72,7 @@ class Era(NamedTuple):
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """The era of an entry that `to_json` made."""
-        return cls(**{**entry, "from_shard": _number(entry["from_shard"])})
+        return cls(**{**entry, "from_shard": shard_number(entry["from_shard"])})
 
 
 class Counts(NamedTuple):
@@ -103,6 +101,13 @@ class Manifest:
     """The first shard of a --retry-failed that is under way, so that it can be gone on with."""
     failures: FileSum | None
     """Of `failures.jsonl`; None while a run may be changing it, or after it was killed."""
+
+    def eras(self) -> Iterator[tuple[Era, Mapping[str, str]]]:
+        """The history; each era with the versions that are not those of the era before it."""
+        before: Mapping[str, str] = {}
+        for era in self.history:
+            yield era, {name: v for name, v in era.generator.items() if before.get(name) != v}
+            before = era.generator
 
     def to_bytes(self) -> bytes:
         """The file. Its last member is a checksum of the bytes before the comma before it."""
@@ -145,17 +150,17 @@ class Manifest:
             roots=tuple(fields["roots"]),
             counts=Counts(**fields["counts"]),
             shards=tuple(map(ShardEntry.from_json, fields["shards"])),
-            retry_from=_number(fields["retry_from"]) if fields["retry_from"] else None,
+            retry_from=shard_number(fields["retry_from"]) if fields["retry_from"] else None,
             failures=_file_sum(fields["failures"]) if fields["failures"] else None,
         )
 
-    def write(self, directory: Location) -> None:
+    def write(self, directory: Storage) -> None:
         """Replace the manifest in `directory`.
 
         Raises:
             OSError: it cannot be written; the old one stays.
         """
-        replace_file(directory / MANIFEST, self.to_bytes())
+        directory.replace(MANIFEST, self.to_bytes())
 
 
 def _file_json(file: FileSum) -> dict[str, Any]:
@@ -166,10 +171,6 @@ def _file_sum(fields: Mapping[str, Any]) -> FileSum:
     return FileSum(fields["bytes"], fields["xxh128"])
 
 
-def _number(name: str) -> int:
-    return int(name.partition("-")[2])
-
-
 _MARK = b',\n "xxh128": "'
 
 
@@ -177,7 +178,7 @@ def _signature(body: bytes) -> bytes:
     return _MARK + xxhash.xxh3_128_hexdigest(body).encode() + b'"\n}\n'
 
 
-def read_manifest(directory: Location) -> Manifest | None:
+def read_manifest(directory: Storage) -> Manifest | None:
     """The manifest of the set in `directory`, or None if there is none.
 
     Raises:
@@ -185,12 +186,11 @@ def read_manifest(directory: Location) -> Manifest | None:
         CannotContinueError: it is of a format version that is not known.
         OSError: it cannot be read.
     """
-    path = directory / MANIFEST
     try:
-        content = path.read_bytes()
+        content = directory.read(MANIFEST)
     except FileNotFoundError:
         return None
-    with reading(path):
+    with reading(directory, MANIFEST):
         body, mark, rest = content.rpartition(_MARK)
         if mark + rest != _signature(body):
             raise ValueError("its checksum does not match its content")
@@ -201,11 +201,11 @@ def read_manifest(directory: Location) -> Manifest | None:
             f"{FORMAT_VERSION}.",
             "Use the clip-prep version that made it, or another --out.",
         )
-    with reading(path):
+    with reading(directory, MANIFEST):
         return Manifest.from_bytes(content)
 
 
-def manifest_of(directory: Location) -> Manifest:
+def manifest_of(directory: Storage) -> Manifest:
     """The manifest of the set in `directory`.
 
     Raises:
@@ -222,12 +222,13 @@ def manifest_of(directory: Location) -> Manifest:
 
 
 @contextmanager
-def reading(path: Location) -> Iterator[None]:
-    """While a file of a set is read: whatever is wrong with it is damage.
+def reading(directory: Storage, name: str) -> Iterator[None]:
+    """While the file `name` of a set is read: whatever is wrong with it is damage.
 
     Raises:
         DamagedError: something was wrong.
     """
+    path = directory.at(name)
     try:
         yield
     except FileNotFoundError as error:
@@ -245,24 +246,18 @@ def _damage(problem: str) -> DamagedError:
     )
 
 
-def read_index(directory: Location, entry: ShardEntry) -> bytes:
+def read_index(directory: Storage, entry: ShardEntry) -> bytes:
     """A shard's index, as it was written.
 
     Raises:
         DamagedError: it is not.
         OSError: it cannot be read.
     """
-    path = directory / entry.index
-    with reading(path):
-        content = path.read_bytes()
+    with reading(directory, entry.index):
+        content = directory.read(entry.index)
         if FileSum.of(content) != entry.files[entry.index]:
             raise ValueError("its checksum does not match the manifest")
     return content
-
-
-def index_file(number: int) -> str:
-    """The index of shard `number`, below the set's directory."""
-    return f"index/{shard_name(number)}.jsonl"
 
 
 def now() -> str:

@@ -1,36 +1,103 @@
-"""What clip-prep made of what lies in a directory, told by names and places."""
+"""The names of the files in a set, and which of the files in a directory have them."""
 
 import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from clip_prep_cli.common.threads import in_order
-from clip_prep_cli.storage.location import Entry, Location, entries, reads_at_once
+from clip_prep_cli.storage.durable import partial_name
+from clip_prep_cli.storage.interface import Entry, Storage
 
-_OURS = re.compile(
-    r"(shard-\d{6,}\.(npy|pt|jsonl)|manifest\.json|failures\.jsonl)(\.\d+\.partial)?"
-    r"|sources-\d{6,}\.\d+\.partial"
-    r"|\.clip-prep\.lock\.\d+\.partial"
+MANIFEST = "manifest.json"
+FAILURES = "failures.jsonl"
+INDEX = "index"
+"""The folder of the indexes."""
+
+LOCK = ".clip-prep.lock"
+"""There only while a run holds the set, or after it was killed."""
+
+STAGING = "clip-prep-staging-"
+"""How the directories begin in which shards of sets at URLs are built."""
+
+_PARTIAL = r"\.\d+\.partial"
+_FILES = re.compile(
+    rf"(shard-\d{{6,}}\.(npy|pt|jsonl)|{re.escape(MANIFEST)}|{re.escape(FAILURES)})({_PARTIAL})?"
+    rf"|sources-\d{{6,}}{_PARTIAL}"
+    rf"|{re.escape(LOCK)}{_PARTIAL}"
 )
-_FOLDERS = re.compile(r"\d+px|index")
+_TENSORS = (
+    r"\d+(x\d+)?px(-squash|-longest(-fill\d+)?)?(-bilinear)?"
+    r"(-half|-unit|-imagenet|-stats-[0-9a-f]{8})?"
+)
+_FOLDERS = re.compile(rf"{_TENSORS}|{INDEX}")
+_PARTIAL_TENSORS = re.compile(rf"{_TENSORS}/.*\.partial")
+_INDEXES = re.compile(rf"{INDEX}/shard-(\d{{6,}})\.jsonl")
 
 
-def own_files(directory: Location) -> dict[str, int]:
-    """The path below `directory` of each file that clip-prep made, and its size."""
-    lying = entries(directory)
-    folders = [entry.path for entry in lying if is_own_folder(entry)]
-    inside = zip(folders, in_order(entries, folders, reads_at_once(directory)), strict=True)
-    found = {entry.path.name: entry.size for entry in lying if is_own(entry.path.name)}
-    for folder, files in inside:
-        for entry in files:
-            if is_own(entry.path.name):
-                found[f"{folder.name}/{entry.path.name}"] = entry.size
-    return found
+def shard_name(number: int) -> str:
+    """The name of shard `number` in every folder of a set, without suffix."""
+    return f"shard-{number:06d}"
+
+
+def shard_number(name: str) -> int:
+    """The number of the shard that has a name.
+
+    Raises:
+        ValueError: it is not the name of a shard.
+    """
+    return int(name.partition("-")[2])
+
+
+def index_file(number: int) -> str:
+    """The index of shard `number`, below the set's directory."""
+    return f"{INDEX}/{shard_name(number)}.jsonl"
+
+
+def is_index(name: str) -> bool:
+    """Whether a file below the set's directory is an index, or part of one."""
+    return PurePosixPath(name).suffix == ".jsonl"
+
+
+def indexed_shards(names: Iterable[str]) -> list[int]:
+    """The shards whose indexes are among these files, in order."""
+    return sorted(int(match[1]) for match in map(_INDEXES.fullmatch, names) if match)
+
+
+def sources_file(number: int) -> str:
+    """The file of unpacked images for shard `number`; it is never anything but partial."""
+    return partial_name(f"sources-{number:06}")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file is not, or not yet, what its name says."""
+    return name.endswith(".partial")
+
+
+def is_partial_tensor(name: str) -> bool:
+    """Whether a file below the set's directory is a tensor file that is not whole."""
+    return bool(_PARTIAL_TENSORS.fullmatch(name))
 
 
 def is_own(name: str) -> bool:
-    """Whether a file in the directory of a set, or in a folder of it, bears a name of ours."""
-    return bool(_OURS.fullmatch(name))
+    """Whether a file in the directory of a set, or in a folder of it, has a name of ours."""
+    return bool(_FILES.fullmatch(name))
 
 
-def is_own_folder(entry: Entry) -> bool:
-    """Whether something in the directory of a set is a folder that bears a name of ours."""
-    return entry.is_folder and bool(_FOLDERS.fullmatch(entry.path.name))
+def own_folders(directory: Storage) -> list[str]:
+    """The folders in the directory of a set that have names of ours."""
+    return _folders(directory.entries())
+
+
+def own_files(directory: Storage) -> dict[str, int]:
+    """The name below `directory` of each file that clip-prep made, and its size in bytes."""
+    top = directory.entries()
+    found = {each.name: each.size for each in top if is_own(each.name)}
+    folders = _folders(top)
+    inside = in_order(directory.entries, folders, directory.reads_at_once)
+    for folder, files in zip(folders, inside, strict=True):
+        found |= {f"{folder}/{each.name}": each.size for each in files if is_own(each.name)}
+    return found
+
+
+def _folders(top: Iterable[Entry]) -> list[str]:
+    return [each.name for each in top if each.is_folder and _FOLDERS.fullmatch(each.name)]

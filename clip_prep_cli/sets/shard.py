@@ -1,7 +1,7 @@
 """Tensor files: reserved whole, filled row by row, sealed with their final count."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +10,13 @@ from xxhash import xxh3_128_hexdigest
 from clip_prep_cli.sets.layout import FileSum, Layout
 from clip_prep_cli.storage.durable import (
     make_directory,
+    partial_name,
     pwrite_all,
     remove,
     reserve,
     storage_error,
-    sync_directory,
 )
+from clip_prep_cli.storage.interface import Storage
 
 
 class Target(NamedTuple):
@@ -53,12 +54,10 @@ class Shard:
         self.rows = rows
         self._directory = directory
         self._files: dict[Layout, tuple[int, Path]] = {}
-        # The process id keeps a worker that outlived its run away from the files of the next.
-        suffix = f".{os.getpid() if token is None else token}.partial"
         needed = sum(layout.file_bytes(rows) for layout in layouts)
         try:
             for layout in layouts:
-                path = directory / (layout.file(number) + suffix)
+                path = directory / partial_name(layout.file(number), token)
                 make_directory(path.parent)
                 self._files[layout] = reserve(path, layout.file_bytes(rows)), path
         except OSError as error:
@@ -81,49 +80,54 @@ class Shard:
         offset = len(layout.frame(self.rows).head) + row * layout.row_bytes
         pwrite_all(self._files[layout][0], data, offset)
 
-    def seal(self, kept: Sequence[int], *, durable: bool = True) -> dict[str, FileSum]:
-        """Make the rows `kept` (ascending) the file's rows, durable, under the final names.
-
-        Files that do not stay here need not be durable.
+    def seal(self, kept: Sequence[int], out: Storage) -> dict[str, FileSum]:
+        """Make the rows `kept` (ascending) those of files of `out`, under the final names.
 
         Returns:
-            Each file, by its path below the set's directory.
+            Each file, by its name below the set's directory.
 
         Raises:
             OSError: a file cannot be written.
+            StoreError: one cannot be uploaded.
         """
-        sealed = {}
-        for layout, (file, path) in list(self._files.items()):
-            sealed[layout.file(self.number)] = _finish(file, layout, kept, durable=durable)
-            os.replace(path, self._directory / layout.file(self.number))
-            del self._files[layout]
-            os.close(file)
-            if durable:
-                sync_directory(path.parent)
-        return sealed
+        return self._deliver(kept, out, {at: at.file(self.number) for at in self._files})
 
-    def hand_over(self, kept: Sequence[int], *, durable: bool = True) -> dict[str, Unnamed]:
-        """As `seal`, but for the renaming, which is left to the process that commits.
+    def hand_over(self, kept: Sequence[int], out: Storage) -> dict[str, Unnamed]:
+        """As `seal`, but for the final names, which are left to the process that commits.
 
         Raises:
             OSError: a file cannot be written.
+            StoreError: one cannot be uploaded.
         """
-        finished = {}
-        for layout, (file, path) in self._files.items():
-            partial = str(path.relative_to(self._directory))
-            done = _finish(file, layout, kept, durable=durable)
-            finished[layout.file(self.number)] = Unnamed(partial, done)
-        for file, _ in self._files.values():
-            os.close(file)
-        self._files.clear()
-        return finished
+        names = {
+            layout: path.relative_to(self._directory).as_posix()
+            for layout, (_, path) in self._files.items()
+        }
+        sums = self._deliver(kept, out, names)
+        return {at.file(self.number): Unnamed(name, sums[name]) for at, name in names.items()}
 
     def discard(self) -> None:
-        """Give the space back; nothing of the shard remains."""
+        """Give the space back; nothing of the shard remains but what was delivered."""
         for file, path in self._files.values():
             os.close(file)
             remove(path)
         self._files.clear()
+
+    def _deliver(
+        self, kept: Sequence[int], out: Storage, names: Mapping[Layout, str]
+    ) -> dict[str, FileSum]:
+        stays = self._directory == out.here
+        sums = {}
+        for layout, (file, _) in self._files.items():
+            # What is uploaded from here need not be durable here.
+            sums[names[layout]] = _finish(file, layout, kept, durable=stays)
+        out.adopt({names[layout]: path for layout, (_, path) in self._files.items()})
+        if stays:
+            for file, _ in self._files.values():
+                os.close(file)
+            self._files.clear()
+        self.discard()
+        return sums
 
 
 def _finish(file: int, layout: Layout, kept: Sequence[int], *, durable: bool) -> FileSum:

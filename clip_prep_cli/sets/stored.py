@@ -3,6 +3,7 @@
 import hashlib
 from array import array
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest, xxh3_128
 
@@ -11,22 +12,22 @@ from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.samples.roots import joined
 from clip_prep_cli.sets.layout import Layout, rows_begin
-from clip_prep_cli.sets.manifest import (
-    FAILURES,
-    MANIFEST,
-    ShardEntry,
-    index_file,
-    manifest_of,
-    read_index,
-    reading,
-)
-from clip_prep_cli.storage.location import Location, open_read, reads_at_once
+from clip_prep_cli.sets.manifest import ShardEntry, manifest_of, read_index, reading
+from clip_prep_cli.sets.names import FAILURES, MANIFEST, index_file
+from clip_prep_cli.storage.interface import Storage
+
+
+class RowNumber(NamedTuple):
+    """A row of a set: its shard, and its number there."""
+
+    shard: int
+    row: int
 
 
 class StoredSet:
     """A set as its manifest has it at this moment; images are numbered in the order of rows."""
 
-    def __init__(self, directory: Location) -> None:
+    def __init__(self, directory: Storage) -> None:
         """Read the manifest; nothing else yet.
 
         Raises:
@@ -46,9 +47,9 @@ class StoredSet:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def place(self, number: int) -> tuple[int, int]:
-        """The shard and the row of image `number`, from 0 on."""
-        return self._shards[number], self._rows[number]
+    def place(self, number: int) -> RowNumber:
+        """The row of image `number`, from 0 on."""
+        return RowNumber(self._shards[number], self._rows[number])
 
     def record(self, number: int) -> Record:
         """What is known of image `number`; errors as those of `StoredRows.record`."""
@@ -66,9 +67,9 @@ class StoredSet:
             return read_index(self.directory, entry)
 
         shards = self.manifest.shards
-        indexes = in_order(index_of, shards, reads_at_once(self.directory))
+        indexes = in_order(index_of, shards, self.directory.reads_at_once)
         for entry, index in zip(shards, indexes, strict=True):
-            with reading(self.directory / entry.index):
+            with reading(self.directory, entry.index):
                 for row, line in enumerate(index.splitlines()):
                     if row not in entry.superseded:
                         yield Record.from_json(line)
@@ -84,10 +85,9 @@ class StoredSet:
             DamagedError: the list is not as it was written.
             OSError: it cannot be read.
         """
-        path = self.directory / FAILURES
-        if self.manifest.failures is None and not path.exists():
+        if self.manifest.failures is None and not self.directory.exists(FAILURES):
             return  # a run is at work, or was cut short, before anything had failed
-        with reading(path), open_read(path) as lines:
+        with reading(self.directory, FAILURES), self.directory.open(FAILURES) as lines:
             if expected := self.manifest.failures:
                 if hashlib.file_digest(lines, xxh3_128).hexdigest() != expected.xxh128:
                     raise ValueError(f"its checksum does not match {MANIFEST}")
@@ -98,10 +98,10 @@ class StoredSet:
 class StoredRows:
     """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open."""
 
-    def __init__(self, directory: Location) -> None:
+    def __init__(self, directory: Storage) -> None:
         self._directory = directory
         self._lines: dict[int, array[int]] = {}
-        self._begins: dict[Location, int] = {}
+        self._begins: dict[str, int] = {}
 
     def record(self, shard: int, row: int) -> Record:
         """The record of a row; the index's checksum is not looked at, see `StoredSet.records`.
@@ -110,8 +110,8 @@ class StoredRows:
             DamagedError: it is no record.
             OSError: it cannot be read.
         """
-        path = self._directory / index_file(shard)
-        with reading(path), open_read(path) as file:
+        name = index_file(shard)
+        with reading(self._directory, name), self._directory.open(name) as file:
             if shard not in self._lines:
                 begins = array("Q", [0])
                 for line in file:
@@ -128,14 +128,15 @@ class StoredRows:
             DamagedError: they are not.
             OSError: it cannot be read.
         """
-        path = self._directory / layout.file(shard)
-        with reading(path):
-            if path not in self._begins:
-                self._begins[path] = rows_begin(path)
-            with open_read(path) as file:
-                file.seek(self._begins[path] + row * layout.row_bytes)
+        name = layout.file(shard)
+        with reading(self._directory, name):
+            if name not in self._begins:
+                self._begins[name] = rows_begin(self._directory, name)
+            with self._directory.open(name) as file:
+                file.seek(self._begins[name] + row * layout.row_bytes)
                 data = file.read(layout.row_bytes)
         if xxh3_64_hexdigest(data) != record.rows[layout.folder]:
+            path = self._directory.at(name)
             raise DamagedError(
                 f"{path}: row {row} ({record.sample.path}) does not match its checksum.",
                 "Restore the file from a backup, or start over with --overwrite.",

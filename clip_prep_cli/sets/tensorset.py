@@ -6,39 +6,35 @@ run begins is removed and made again.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from clip_prep_cli.common.versions import Change, decisive_changes
+from clip_prep_cli.common.versions import Change, decisive_changes, package_versions
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.samples.records import Failure, Record, Sample
 from clip_prep_cli.sets.contents import Contents, load
 from clip_prep_cli.sets.layout import FileSum
-from clip_prep_cli.sets.manifest import (
+from clip_prep_cli.sets.manifest import Era, Manifest, ShardEntry, now, read_manifest
+from clip_prep_cli.sets.names import (
     FAILURES,
+    INDEX,
     MANIFEST,
-    Era,
-    Manifest,
-    ShardEntry,
     index_file,
-    now,
-    read_manifest,
+    is_index,
+    is_partial,
+    own_files,
+    own_folders,
 )
-from clip_prep_cli.sets.names import is_own_folder, own_files
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.shard import Shard
-from clip_prep_cli.sets.staging import seal
 from clip_prep_cli.sets.throttle import Pace
-from clip_prep_cli.storage.durable import make_directory
-from clip_prep_cli.storage.location import Location, entries, remove_files, replace_file
+from clip_prep_cli.storage.interface import Storage
 
 _MANIFEST_SECONDS = 10.0
 _FEW_FAILURES = 256
 """So few are written in less time than a shard's files take to sync."""
 
 
-class _Sealed(NamedTuple):
+class _Pending(NamedTuple):
     """A shard that is committed once its index, these lines, is written."""
 
     entry: ShardEntry
@@ -49,30 +45,27 @@ class _Sealed(NamedTuple):
 class TensorSet:
     """The committed state of a set, in memory and where it is stored. The caller holds the lock."""
 
-    scratch: Path
-    """The directory of this machine in which tensor files are made; if the set is at a URL,
-    whoever writes to it says which."""
-
     def __init__(
-        self, directory: Location, settings: SetSettings, manifest: Manifest | None
+        self,
+        directory: Storage,
+        settings: SetSettings,
+        manifest: Manifest | None = None,
+        contents: Contents | None = None,
     ) -> None:
-        """A new set, or, with its `manifest`, one that is there; see `open_set`."""
+        """A new set, or, with its manifest and contents, one that is there; see `open_set`."""
         self.directory = directory
-        if isinstance(directory, Path):
-            self.scratch = directory
         self.settings = settings
-        self.contents = Contents()
-        self.generator: Mapping[str, str] = manifest.generator if manifest else {}
+        self.contents = contents or Contents()
+        self.generator = manifest.generator if manifest else package_versions()
         self.history = list(manifest.history) if manifest else []
         self.complete = manifest is not None and manifest.complete
         """Whether the last run got through, for the manifest."""
-        self.retry_from = manifest.retry_from if manifest else None
-        """The first shard of a --retry-failed that is under way or was stopped."""
+        self._retry_from = manifest.retry_from if manifest else None
         self._created = manifest.created if manifest else now()
         self._manifest_pace = Pace(_MANIFEST_SECONDS)
         self._failures_pace = Pace()
         self._failures_changed = False
-        self._sealed: deque[_Sealed] = deque()
+        self._sealed: deque[_Pending] = deque()
         self._roots_written = 0
         self.concluded = manifest is not None and manifest.failures is not None
         """Whether the last run on it had come to an end, whichever."""
@@ -83,6 +76,19 @@ class TensorSet:
         self.generator = generator
         return decisive_changes(converted[-1], generator) if converted else []
 
+    def retry(self, *, failed: bool) -> int:
+        """Say whether what `failed` before is tried again, until the set is concluded.
+
+        Returns:
+            The shard below which failures are tried again: the first of this run, or, if a run
+            that tried them was stopped, the first of that one; 0 if none are.
+        """
+        if not failed:
+            self._retry_from = None
+        elif self._retry_from is None:
+            self._retry_from = self.contents.next_number
+        return self._retry_from or 0
+
     def disown(self) -> None:
         """Give up the set that is in the directory: without a manifest there is none.
 
@@ -90,7 +96,7 @@ class TensorSet:
             OSError: it cannot be removed.
         """
         for name in (MANIFEST, FAILURES):
-            remove_files([self.directory / name])
+            self.directory.remove([name])
 
     def uncommitted(self) -> list[str]:
         """What lies in the directory that a run has left which was cut short."""
@@ -109,10 +115,10 @@ class TensorSet:
         """
         self.complete = complete
         self._remove(self.uncommitted())
-        if isinstance(self.directory, Path):
-            _renew_folders(self.directory)
+        # Those of a set of other resolutions go; shards make their own.
+        self.directory.renew_folders(own_folders(self.directory), [INDEX])
         self._write_manifest()
-        if (self.directory / FAILURES).exists():
+        if self.directory.exists(FAILURES):
             self._write_failures()  # before a shard is made whose number stale lines bear
 
     def commit(self, shard: Shard, results: Sequence[Record | Failure]) -> None:
@@ -126,7 +132,7 @@ class TensorSet:
         """
         self._enter_era(shard.number, "convert")
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
-        self.commit_sealed(shard.number, self._seal(shard, kept), results)
+        self.commit_sealed(shard.number, shard.seal(kept, self.directory), results)
 
     def commit_copied(self, shard: Shard, records: Sequence[Record]) -> None:
         """Commit a shard of rows that the set has already; what has failed since stays failed.
@@ -135,7 +141,8 @@ class TensorSet:
             OSError: something cannot be written; the shard is not committed then.
         """
         self._enter_era(shard.number, "compact")
-        self._commit(shard.number, self._seal(shard, range(len(records))), records)
+        files = shard.seal(range(len(records)), self.directory)
+        self._commit(shard.number, files, records)
         self.flush()
 
     def commit_sealed(
@@ -150,16 +157,13 @@ class TensorSet:
         self._failures_changed |= self.contents.note(results)
         self._commit(number, files, [each for each in results if isinstance(each, Record)])
 
-    def _seal(self, shard: Shard, kept: Sequence[int]) -> Mapping[str, FileSum]:
-        return seal(shard, kept, self.scratch, self.directory)
-
     def _commit(
         self, number: int, tensors: Mapping[str, FileSum], records: Sequence[Record]
     ) -> None:
         lines = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
         files = {**tensors, index_file(number): FileSum.of(lines)}
         entry = ShardEntry(number, len(records), files)
-        self._sealed.append(_Sealed(entry, lines, [record.sample for record in records]))
+        self._sealed.append(_Pending(entry, lines, [record.sample for record in records]))
         few = len(self.contents.failures) <= _FEW_FAILURES
         if few or not self._failures_changed or self._failures_pace.is_due():
             self.flush()
@@ -176,7 +180,7 @@ class TensorSet:
             entry, lines, samples = self._sealed[0]
             if self._roots_written != len(self.contents.roots.paths):  # a list has led elsewhere
                 self._write_manifest()
-            replace_file(self.directory / entry.index, lines)
+            self.directory.replace(entry.index, lines)
             self._sealed.popleft()
             self.contents.add(entry, ((sample, 0) for sample in samples))
             if self._manifest_pace.is_due():
@@ -202,15 +206,15 @@ class TensorSet:
         """
         if complete:
             self._drop_empty_end()
-            self.retry_from = None
+            self._retry_from = None
         self.complete = complete
         self._write_manifest(self._write_failures())
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove files; the indexes first: without one there is no shard."""
-        indexes = [name for name in names if PurePosixPath(name).suffix == ".jsonl"]
+        indexes = [name for name in names if is_index(name)]
         for some in (indexes, sorted(set(names) - set(indexes))):
-            remove_files([self.directory / name for name in some])
+            self.directory.remove(some)
 
     def _enter_era(self, number: int, action: str) -> None:
         # Of later ones no shard is there: dropped at the end of a run, or never committed.
@@ -236,7 +240,7 @@ class TensorSet:
         with self._failures_pace.timed():
             every = [*sorted(self.contents.failures.values()), *sorted(self.contents.unplaced)]
             content = "".join(f"{failure.to_json()}\n" for failure in every).encode()
-            replace_file(self.directory / FAILURES, content)
+            self.directory.replace(FAILURES, content)
         self._failures_changed = False
         return FileSum.of(content)
 
@@ -252,7 +256,7 @@ class TensorSet:
             roots=self.contents.roots.paths,
             counts=self.contents.counts(),
             shards=[shards[number] for number in sorted(shards)],
-            retry_from=self.retry_from,
+            retry_from=self._retry_from,
             failures=failures,
         )
         with self._manifest_pace.timed():
@@ -261,7 +265,7 @@ class TensorSet:
 
 
 def open_set(
-    directory: Location, settings: SetSettings | None = None, *, checksums: bool = False
+    directory: Storage, settings: SetSettings | None = None, *, checksums: bool = False
 ) -> TensorSet:
     """The set in `directory`, or, if there is nothing and `settings` are given, a new one.
 
@@ -271,26 +275,17 @@ def open_set(
     """
     manifest = read_manifest(directory)
     if manifest is None:
-        if settings is None or any(not name.endswith(".partial") for name in own_files(directory)):
+        if settings is None or not all(map(is_partial, own_files(directory))):
             raise CannotContinueError(
                 f"{directory} is not a clip-prep set: it has no {MANIFEST}.",
                 "Check the path; if a set lost its manifest, restore it, or use --overwrite.",
             )
-        return TensorSet(directory, settings, None)
+        return TensorSet(directory, settings)
     if settings and (differences := settings.differences(manifest.settings)):
         raise CannotContinueError(
             f"{directory} holds a set with different settings. Requested:",
             "Use the set's settings, another --out, or --overwrite to start over.",
             tuple(differences),
         )
-    tensors = TensorSet(directory, manifest.settings, manifest)
-    tensors.contents = load(directory, manifest, checksums=checksums)
-    return tensors
-
-
-def _renew_folders(directory: Path) -> None:
-    """Remove the folders of a set of other resolutions that are empty, and make that of indexes."""
-    for entry in filter(is_own_folder, entries(directory)):
-        with suppress(OSError):
-            (directory / entry.path.name).rmdir()
-    make_directory(directory / "index")
+    contents = load(directory, manifest, checksums=checksums)
+    return TensorSet(directory, manifest.settings, manifest, contents)

@@ -1,47 +1,36 @@
 """The samples in archives, found as those in directories are."""
 
-from collections.abc import Callable, Iterator
-
-from xxhash import xxh3_128_digest
+from collections.abc import Iterator
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.records import Failure, Sample
-from clip_prep_cli.sources.archives.archive import (
-    Access,
-    Archive,
-    access_to,
-    is_archive,
-    plain_name,
-)
+from clip_prep_cli.sources.archives.archive import Archive
+from clip_prep_cli.sources.archives.kinds import is_archive
+from clip_prep_cli.sources.files import DEFAULT_WAITING, Waiting
+from clip_prep_cli.sources.scope import SeenNames
 from clip_prep_cli.sources.selection import Sieve
 
 
 class ArchiveWalk:
     """The samples in archives, one archive after the other."""
 
-    def __init__(
-        self,
-        sieve: Sieve,
-        should_stop: Callable[[], bool],
-        access: Callable[[str], Access] = access_to,
-    ) -> None:
+    def __init__(self, sieve: Sieve, waiting: Waiting = DEFAULT_WAITING) -> None:
         self._sieve = sieve
-        self._should_stop = should_stop
-        self._access = access
+        self._waiting = waiting
 
     def samples(self, archive: Sample, path: str, below: str) -> Iterator[Sample | Failure]:
         """Those in the archive at `path`, which is `below` an input.
 
         What is wrong with it is a failure of its own, behind the samples that could be found. All
-        samples have the archive's time: one that was packed anew may have other content anywhere.
+        samples have the archive's time: one that was packed again may have other content anywhere.
         """
         ignored = self._sieve.ignored
-        met: set[bytes] = set()
+        seen = SeenNames()
         try:
-            for member, part in Archive(path, archive.mtime_ns, self._access(path)):
-                if self._should_stop():
+            for member, part in Archive(path, archive.mtime_ns, self._waiting):
+                if self._waiting.should_stop():
                     return
-                name = plain_name(member.name)
+                name = member.plain_name
                 if member.kind == "directory":
                     continue
                 if member.kind != "file":
@@ -49,11 +38,9 @@ class ArchiveWalk:
                     continue
                 if not self._sieve.takes_member(name, f"{below}/{name}"):
                     continue
-                digest = name_digest(name)
-                if digest in met:
+                if not seen.add(name):
                     ignored["repeated member"] += 1
                     continue
-                met.add(digest)
                 sample = Sample(
                     archive.root, f"{archive.path}/{name}", member.size, archive.mtime_ns, part
                 )
@@ -63,7 +50,7 @@ class ArchiveWalk:
                 else:
                     yield sample
         except ImageError as damage:
-            if self._should_stop():  # nobody waited for what was not read
+            if self._waiting.should_stop():  # nothing was waited for any more
                 return
             yield Failure(archive, damage.reason, damage.detail, None)
 
@@ -73,8 +60,3 @@ def takes_file(sieve: Sieve, name: str, below: str, *, is_link: bool = False) ->
     if is_archive(name):
         return not sieve.passes_over(name, f"{below}/", is_link=is_link)
     return sieve.takes(name, below, is_link=is_link)
-
-
-def name_digest(name: str) -> bytes:
-    """16 bytes for a name; of all the members there are, no two are likely to share them."""
-    return xxh3_128_digest(name.encode(errors="surrogateescape"))

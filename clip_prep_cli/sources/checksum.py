@@ -1,14 +1,11 @@
 """Checksums of sources: files, and parts of files."""
 
-from collections.abc import Callable
-
 from xxhash import xxh3_128
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.parts import Part, Streamed
-from clip_prep_cli.sources.archives.archive import access_to, open_file
-from clip_prep_cli.sources.archives.streams import Anywhere
-from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
+from clip_prep_cli.sources.archives.streams import RandomAccess
+from clip_prep_cli.sources.files import DEFAULT_WAITING, Waiting, files_of, open_file
 
 UNREADABLE = -1
 """What no content has as its checksum."""
@@ -16,20 +13,15 @@ UNREADABLE = -1
 _CHUNK = 1 << 20
 
 
-def file_xxh128(
-    path: str,
-    size: int,
-    patience: float = DEFAULT_PATIENCE,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> int:
+def file_xxh128(path: str, size: int, waiting: Waiting = DEFAULT_WAITING) -> int:
     """The xxh3_128 of the first `size` bytes of a file, or UNREADABLE; waits for no FIFO.
 
     Raises:
-        CannotContinueError: it is in a store that does not answer for `patience` seconds.
+        CannotContinueError: it is in a store that does not answer, or refuses.
     """
     digest = xxh3_128()
     try:
-        with access_to(path, patience, should_stop).open(path) as file:
+        with files_of(path).open(path, waiting) as file:
             while size and (data := file.read(min(size, _CHUNK))):
                 digest.update(data)
                 size -= len(data)
@@ -47,7 +39,7 @@ def part_xxh128(part: Part | Streamed) -> int:
                 digest.update(piece)
         else:
             with open_file(part.file) as file:
-                for piece in part.unpacked(Anywhere(file).read_at):
+                for piece in part.unpacked(RandomAccess(file).read_at):
                     digest.update(piece)
     except (ImageError, OSError):
         return UNREADABLE

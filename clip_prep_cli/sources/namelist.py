@@ -52,7 +52,7 @@ class NameList:
         file = _STDIN
         try:
             if self.file != "-":
-                # Not to wait for somebody who writes to a FIFO: who asks to stop must be heard.
+                # Does not wait for the writer of a FIFO, so that a request to stop is seen.
                 file = os.open(self.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             while not should_stop():
                 if not select.select([file], [], [], _POLL_SECONDS)[0]:

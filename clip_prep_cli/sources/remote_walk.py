@@ -3,50 +3,50 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from xxhash import xxh3_128_digest
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from clip_prep_cli.common.threads import DaemonThreads, result_of
-from clip_prep_cli.samples.records import Failure, Sample
+from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.samples.roots import Roots
 from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
-from clip_prep_cli.sources.archives.archive import access_to, is_archive
-from clip_prep_cli.sources.selection import Sieve
-from clip_prep_cli.sources.walk import Bounds
-from clip_prep_cli.storage.listing import Entry, Stat, look_at_file, packed_listing
+from clip_prep_cli.sources.archives.kinds import is_archive
+from clip_prep_cli.sources.files import STORES, Waiting
+from clip_prep_cli.sources.scope import Scope, SeenNames
+from clip_prep_cli.storage.listing import ListingEntry, Stat, packed_listing
 from clip_prep_cli.storage.retry import attempt, cannot_go_on, concerns_store, is_permanent, words
-from clip_prep_cli.storage.urls import checked, is_url, is_web
+from clip_prep_cli.storage.urls import is_web
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+T = TypeVar("T")
+
 REQUESTS = 32
-"""So many questions are asked at once."""
+"""How many requests are under way at once."""
 _WINDOW = 4096
-"""So far is looked ahead, in entries of one directory, for what has to be asked."""
+"""How many entries of one directory are looked through ahead for what has to be asked."""
 
 
-class Asking(NamedTuple):
-    """How stores are asked: in which threads, for how long, and until when."""
+class StoreRequests(NamedTuple):
+    """Sends requests to stores, in other threads; each again and again if need be."""
 
-    crew: DaemonThreads
-    patience: float
-    should_stop: Callable[[], bool]
+    threads: DaemonThreads
+    waiting: Waiting
 
-    def begin(self, question: Callable[[], Any]) -> "Future[Any]":
-        """Ask in another thread, again and again if need be."""
-        return self.crew.submit(partial(attempt, question, self.patience, self.should_stop))
+    def send(self, request: Callable[[], T]) -> "Future[T]":
+        """Send a request."""
+        waiting = self.waiting
+        return self.threads.submit(partial(attempt, request, waiting.patience, waiting.should_stop))
 
 
-class _Folder(NamedTuple):
+class _ListedFolder(NamedTuple):
     """A directory to walk: its URL, and its path below the input."""
 
     url: str
     below: str
 
 
-class _File(NamedTuple):
+class _ListedFile(NamedTuple):
     """A file that the sieve took: its URL, and its path below the input."""
 
     url: str
@@ -54,44 +54,23 @@ class _File(NamedTuple):
     stat: Stat | None
 
 
-_NOTHING = Stat(0, 0)
-
-
 class _Stopped(Exception):  # noqa: N818 - not an error
     pass
-
-
-class Wants(Protocol):
-    """What a run wants of a walk."""
-
-    @property
-    def avoid(self) -> str | None:
-        """A directory that is not walked."""
-
-    @property
-    def to_prune(self) -> bool:
-        """Whether somebody will ask what is gone."""
 
 
 class RemoteWalk:
     """The samples below directories at URLs.
 
-    Listings, and the sizes of files that listings do not tell, are asked for ahead.
+    Listings, and the sizes of files that listings leave out, are requested ahead.
     """
 
-    def __init__(
-        self, sieve: Sieve, roots: Roots, bounds: Bounds, asking: Asking, wants: Wants
-    ) -> None:
-        self._sieve = sieve
-        self._roots = roots
-        self._bounds = bounds
-        self._asking = asking
-        self._avoid = checked(wants.avoid) if wants.avoid and is_url(wants.avoid) else None
-        # Digests of all that was listed, and, with a slash, of what was listed whole.
-        self._seen: set[bytes] = set()
-        self._to_prune = wants.to_prune
-        opening = partial(access_to, patience=asking.patience, should_stop=asking.should_stop)
-        self._archives = ArchiveWalk(sieve, asking.should_stop, opening)
+    def __init__(self, scope: Scope, requests: StoreRequests) -> None:
+        self._sieve = scope.sieve
+        self._scope = scope
+        self._requests = requests
+        # All that was listed, and, with a slash, what was listed whole.
+        self._seen = SeenNames()
+        self._archives = ArchiveWalk(scope.sieve, requests.waiting)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure.
@@ -99,18 +78,20 @@ class RemoteWalk:
         Raises:
             CannotContinueError: the store does not answer, or refuses.
         """
-        if self._avoid and top == self._avoid:
+        if top == self._scope.request.avoid:
             self._sieve.ignored["output"] += 1
             return
         try:
             # A stack of half-read listings instead of recursion: depth costs no Python frames.
-            stack = [self._entered(_Folder(top, ""), self._listing(top))]
+            stack = [self._entered(_ListedFolder(top, ""), self._listing(top))]
             while stack:
                 found = next(stack[-1], None)
                 if found is None:
                     stack.pop()
-                elif isinstance(found[0], _Folder):
+                elif isinstance(found[0], _ListedFolder):
                     stack.append(self._entered(*found))
+                elif isinstance(found[0], Failure):
+                    yield found[0]
                 else:
                     yield from self._samples(*found)
         except _Stopped:
@@ -119,12 +100,12 @@ class RemoteWalk:
     def is_gone(self, url: str) -> bool:
         """Whether the walk listed a directory in which `url` had to be, and was not.
 
-        On the web, where a listing may have further pages, the server must say so as well.
+        On the web, where a listing may have further pages, the server must say so too.
         """
         name = url
-        while _digest(name) not in self._seen:  # else it is there, or nobody looked into it
+        while name not in self._seen:  # else it is there, or its directory was not listed
             above = name.rpartition("/")[0]
-            if _digest(f"{above}/") in self._seen:
+            if f"{above}/" in self._seen:
                 return not is_web(url) or self._is_missing(url)
             if not above.partition("://")[2]:
                 return False
@@ -133,7 +114,7 @@ class RemoteWalk:
 
     def _is_missing(self, url: str) -> bool:
         try:
-            self._answer(self._asking.begin(partial(look_at_file, url)))
+            self._answer(self._requests.send(partial(STORES.stat, url)))
         except FileNotFoundError:
             return True
         except Exception:  # noqa: BLE001 - it may well be there
@@ -141,17 +122,17 @@ class RemoteWalk:
         return False
 
     def _listing(self, url: str) -> "Future[Any]":
-        _, patience, should_stop = self._asking
-        return self._asking.crew.submit(partial(packed_listing, url, patience, should_stop))
+        threads, waiting = self._requests.threads, self._requests.waiting
+        return threads.submit(partial(packed_listing, url, waiting.patience, waiting.should_stop))
 
     def _answer(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - whatever was asked
-        answer = result_of(future, self._asking.should_stop)
+        answer = result_of(future, self._requests.waiting.should_stop)
         if answer is None:
             raise _Stopped
         return answer
 
     def _entered(
-        self, folder: _Folder, listing: "Future[list[bytes]]"
+        self, folder: _ListedFolder, listing: "Future[list[bytes]]"
     ) -> "Iterator[tuple[Any, Any]]":
         """What is in a directory, each with the answer to come on it; or the failure to list it."""
         try:
@@ -160,47 +141,47 @@ class RemoteWalk:
             raise
         except Exception as error:
             if not folder.below or not is_permanent(error):
-                raise cannot_go_on(folder.url, error, self._asking.patience) from error
-            root, path = self._roots.locate(folder.url)
+                raise cannot_go_on(folder.url, error, self._requests.waiting.patience) from error
+            root, path = self._scope.roots.locate(folder.url)
             detail = f"cannot be listed: {words(error)}"
-            return iter(
-                [(Failure(Sample(root, path or ".", 0, 0), "unreadable", detail, None), None)]
-            )
-        if self._to_prune and entries:
-            self._seen.add(_digest(f"{folder.url}/"))
+            return iter([(unreadable_at(root, path or ".", detail), None)])
+        if self._scope.request.to_prune and entries:
+            self._seen.add(f"{folder.url}/")
         return self._ahead(self._taken(folder, entries))
 
-    def _taken(self, folder: _Folder, entries: list[bytes]) -> Iterator[_Folder | _File]:
+    def _taken(
+        self, folder: _ListedFolder, entries: list[bytes]
+    ) -> Iterator[_ListedFolder | _ListedFile]:
         """The files and directories of a listing that the sieve lets through."""
         below_to = f"{folder.below}/" if folder.below else ""
         web = is_web(folder.url)
         for packed in entries:
-            if self._asking.should_stop():
+            if self._requests.waiting.should_stop():
                 raise _Stopped
-            name, link, is_directory, stat = Entry.unpacked(packed, web=web)
+            name, link, is_directory, stat = ListingEntry.unpacked(packed, web=web)
             url, below = f"{folder.url}/{link}", below_to + name
-            if self._to_prune:
-                self._seen.add(_digest(url))
+            if self._scope.request.to_prune:
+                self._seen.add(url)
             if is_directory:
-                if url == self._avoid:
+                if url == self._scope.request.avoid:
                     self._sieve.ignored["output"] += 1
-                elif url not in self._bounds.directories and not self._sieve.passes_over(
+                elif url not in self._scope.directories and not self._sieve.passes_over(
                     name, below + "/"
                 ):
-                    yield _Folder(url, below)
-            elif url not in self._bounds.files and takes_file(self._sieve, name, below):
-                yield _File(url, below, stat)
+                    yield _ListedFolder(url, below)
+            elif url not in self._scope.files and takes_file(self._sieve, name, below):
+                yield _ListedFile(url, below, stat)
 
-    def _ahead(self, items: Iterator[_Folder | _File]) -> "Iterator[tuple[Any, Any]]":
+    def _ahead(self, items: Iterator[_ListedFolder | _ListedFile]) -> "Iterator[tuple[Any, Any]]":
         """The items in order, each with its answer, which is asked for while others are used."""
-        waiting: deque[tuple[_Folder | _File, Future[Any] | None]] = deque()
+        waiting: deque[tuple[_ListedFolder | _ListedFile, Future[Any] | None]] = deque()
         asked = 0
         for item in items:
             future = None
-            if isinstance(item, _Folder):
+            if isinstance(item, _ListedFolder):
                 future = self._listing(item.url)
             elif item.stat is None:
-                future = self._asking.begin(partial(look_at_file, item.url))
+                future = self._requests.send(partial(STORES.stat, item.url))
             asked += future is not None
             waiting.append((item, future))
             while waiting and (waiting[0][1] is None or asked > REQUESTS or len(waiting) > _WINDOW):
@@ -209,38 +190,30 @@ class RemoteWalk:
         yield from waiting
 
     def _samples(
-        self, item: "_File | Failure", answer: "Future[Any] | None"
+        self, file: _ListedFile, answer: "Future[Any] | None"
     ) -> Iterator[Sample | Failure]:
-        found = self._sample(item, answer)
-        if isinstance(item, _File) and isinstance(found, Sample) and is_archive(item.url):
-            yield from self._archives.samples(found, item.url, item.below)
-        else:
-            yield found
-
-    def _sample(self, item: "_File | Failure", answer: "Future[Any] | None") -> Sample | Failure:
-        if isinstance(item, Failure):
-            return item
-        place = self._roots.locate(item.url)
-        if answer is None:
-            return Sample(*place, *(item.stat or _NOTHING))
+        roots = self._scope.roots
         try:
-            return Sample(*place, *self._answer(answer))
+            stat = self._answer(answer) if answer else file.stat or Stat(0, 0)
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - it is sorted there
-            return unreadable(item.url, Sample(*place, 0, 0), error, self._asking.patience)
+            yield unreadable_file(file.url, roots, error, self._requests.waiting)
+            return
+        root, path = roots.locate(file.url)
+        sample = Sample(root, path, stat.size, stat.mtime_ns)
+        if is_archive(file.url):
+            yield from self._archives.samples(sample, file.url, file.below)
+        else:
+            yield sample
 
 
-def unreadable(url: str, sample: Sample, error: Exception, patience: float) -> Failure:
+def unreadable_file(url: str, roots: Roots, error: Exception, waiting: Waiting) -> Failure:
     """The failure of one file.
 
     Raises:
         CannotContinueError: the error is not about this file alone.
     """
     if concerns_store(error):
-        raise cannot_go_on(url, error, patience) from error
-    return Failure(sample, "unreadable", f"cannot be read: {words(error)}", None)
-
-
-def _digest(url: str) -> bytes:
-    return xxh3_128_digest(url.encode(errors="surrogateescape"))
+        raise cannot_go_on(url, error, waiting.patience) from error
+    return unreadable_at(*roots.locate(url), f"cannot be read: {words(error)}")

@@ -54,7 +54,7 @@ class Sieve:
     def passes_over(
         self, name: str, below: str, *, is_link: bool = False, in_hidden: bool = False
     ) -> bool:
-        """Whether nobody asked for `name`; the path `below` of a directory ends with a slash."""
+        """Whether `name` is left out; the path `below` of a directory ends with a slash."""
         if (in_hidden or _is_hidden(name)) and not self._selection.hidden:
             kind = "hidden"
         elif is_link and not self._selection.follow_links:

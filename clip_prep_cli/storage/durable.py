@@ -11,6 +11,14 @@ _FEW_INODES = 16
 """So few that they may be why there is no space; cleaning up has freed some again."""
 
 
+def partial_name(name: str, token: int | None = None) -> str:
+    """The name of a file until it is whole: with `token`, by default the id of this process.
+
+    That keeps a process that outlived its run away from the files of the next.
+    """
+    return f"{name}.{os.getpid() if token is None else token}.partial"
+
+
 def pwrite_all(file: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of `data` at `offset`, however many calls the kernel wants for it.
 
@@ -52,7 +60,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: the content cannot be written; `path` is as before.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(partial_name(path.name))
     try:
         with open(partial, "wb") as file:
             file.write(content)

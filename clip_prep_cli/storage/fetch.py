@@ -8,17 +8,17 @@ from functools import partial
 from threading import Condition, Lock, Thread
 from typing import TypeVar
 
-from clip_prep_cli.errors import CannotContinueError, ClipPrepError, ImageError
+from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.pixels.limits import check_size
 from clip_prep_cli.storage.retry import (
     DEFAULT_PATIENCE,
     attempt,
     cannot_go_on,
     concerns_store,
     is_permanent,
-    words,
+    unreadable,
 )
 from clip_prep_cli.storage.stores import Place, info_of, place_of
-from clip_prep_cli.storage.urls import is_url
 
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ _GRACE_SECONDS = 2.0
 _TICK_SECONDS = 0.1
 
 
-class _File:
-    """A file that is wanted: its bytes or why there are none, once somebody has seen to it."""
+class _Fetch:
+    """A file that is wanted: its bytes or why there are none, once it has been read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -43,7 +43,7 @@ class _File:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ReadLimits:
     """How files are read: how large they can be, how long a store is tried, until when."""
 
     most: int
@@ -54,26 +54,24 @@ class Terms:
 class Fetcher:
     """Begins to read files when they are announced; hands them out in that order."""
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
         lock = Lock()
         self._arrived = Condition(lock)
         self._room = Condition(lock)
-        self._coming: deque[_File] = deque()
-        """What nobody has begun to read."""
-        self._order: deque[_File] = deque()
-        """What nobody has taken."""
+        self._coming: deque[_Fetch] = deque()
+        """What is not being read yet."""
+        self._order: deque[_Fetch] = deque()
+        """What has not been handed out."""
         self._held = 0
         self._expected = 1 << 18
         self._threads = 0
         self._large = 0
         self._deadline: float | None = None
 
-    def announce(self, sources: Sequence[object]) -> "Coming":
-        """Begin to read what is at a URL."""
-        files = [
-            _File(each) if isinstance(each, str) and is_url(each) else None for each in sources
-        ]
+    def announce(self, urls: Sequence[str | None]) -> "FetchedFiles":
+        """Begin to read what is at each URL; None stands for a source that is not at one."""
+        files = [_Fetch(url) if url else None for url in urls]
         wanted = [file for file in files if file]
         with self._room:
             self._coming.extend(wanted)
@@ -82,9 +80,9 @@ class Fetcher:
                 self._threads += 1
                 Thread(target=self._run, daemon=True).start()
             self._room.notify(len(wanted))
-        return Coming(self, files)
+        return FetchedFiles(self, files)
 
-    def wait(self, file: _File) -> None:
+    def wait(self, file: _Fetch) -> None:
         """Return when the bytes of `file` are there, or when there will be none.
 
         Raises:
@@ -98,7 +96,7 @@ class Fetcher:
         if isinstance(file.content, CannotContinueError):
             raise file.content
 
-    def drop(self, files: Sequence[_File]) -> None:
+    def drop(self, files: Sequence[_Fetch]) -> None:
         """Forget files: they have been used, or will not be."""
         with self._room:
             for file in files:
@@ -110,7 +108,7 @@ class Fetcher:
                 self._room.notify_all()
 
     def _is_over(self) -> bool:
-        if not self._terms.should_stop():
+        if not self._limits.should_stop():
             return False
         self._deadline = self._deadline or time.monotonic() + _GRACE_SECONDS
         return time.monotonic() > self._deadline
@@ -124,10 +122,10 @@ class Fetcher:
                     continue
                 file.counted = self._expected
                 self._held += file.counted
-            terms = self._terms
+            limits = self._limits
             content: bytes | Exception
             try:
-                content = read_whole(file.url, terms, partial(self._wait_for_room, file))
+                content = read_whole(file.url, limits, partial(self._wait_for_room, file))
             except Exception as error:  # noqa: BLE001 - whoever waits for the file raises it
                 content = error
             with self._arrived:
@@ -144,7 +142,7 @@ class Fetcher:
             or self._coming[0] is self._order[0]
         )
 
-    def _wait_for_room(self, file: _File, size: int) -> None:
+    def _wait_for_room(self, file: _Fetch, size: int) -> None:
         """Wait until `size` bytes may be held; what is used next may always be."""
         with self._room:
             self._large += 1
@@ -158,16 +156,16 @@ class Fetcher:
             self._large -= 1
             self._count(file, size)
 
-    def _count(self, file: _File, size: int) -> None:
+    def _count(self, file: _Fetch, size: int) -> None:
         if not file.dropped:
             self._held += size - file.counted
             file.counted = size
 
 
-class Coming:
+class FetchedFiles:
     """The files of a batch that are being read; None for a source that is no URL."""
 
-    def __init__(self, fetcher: Fetcher, files: list[_File | None]) -> None:
+    def __init__(self, fetcher: Fetcher, files: list[_Fetch | None]) -> None:
         self._fetcher = fetcher
         self._files = files
 
@@ -190,7 +188,9 @@ class Coming:
         self._fetcher.drop([file for file in self._files if file])
 
 
-def read_whole(url: str, terms: Terms, make_room: Callable[[int], None] = lambda _: None) -> bytes:
+def read_whole(
+    url: str, limits: ReadLimits, make_room: Callable[[int], None] = lambda _: None
+) -> bytes:
     """The bytes of the file at `url`; `make_room` is told the size of a large one before.
 
     Raises:
@@ -199,31 +199,26 @@ def read_whole(url: str, terms: Terms, make_room: Callable[[int], None] = lambda
     """
     try:
         place = place_of(url)
-        data = _asked(partial(_range, place, _FIRST_BYTES), terms)
+        data = _asked(partial(_range, place, _FIRST_BYTES), limits)
         if len(data) == _FIRST_BYTES:
-            size = _asked(lambda: info_of(place)["size"] or 0, terms)
-            _limit(size, terms.most)
+            size = _asked(lambda: info_of(place)["size"] or 0, limits)
+            check_size(size, limits.most)
             make_room(size)
             # Once more from its beginning: parts that were read one by one might not belong
             # together, if the file is replaced meanwhile.
-            data = _asked(partial(_range, place, terms.most + 1), terms)
-        _limit(len(data), terms.most)
-    except (ClipPrepError, ImageError):
+            data = _asked(partial(_range, place, limits.most + 1), limits)
+        check_size(len(data), limits.most)
+    except ClipPrepError:
         raise
     except Exception as error:
         if concerns_store(error):
-            raise cannot_go_on(url, error, terms.patience) from error
-        raise ImageError("unreadable", f"cannot be read: {words(error)}") from error
+            raise cannot_go_on(url, error, limits.patience) from error
+        raise unreadable(error) from error
     return data
 
 
-def _asked(call: Callable[[], T], terms: Terms) -> T:
-    return attempt(call, terms.patience, terms.should_stop)
-
-
-def _limit(size: int, most: int) -> None:
-    if size > most:
-        raise ImageError("too_large", f"{size} bytes is more than --max-pixels can need")
+def _asked(call: Callable[[], T], limits: ReadLimits) -> T:
+    return attempt(call, limits.patience, limits.should_stop)
 
 
 def _range(place: Place, end: int) -> bytes:
@@ -232,7 +227,7 @@ def _range(place: Place, end: int) -> bytes:
         data: bytes = place.fs.cat_file(place.path, start=0, end=end)
     except Exception as error:
         one_of_this_file = is_permanent(error) and not concerns_store(error)
-        if one_of_this_file and info_of(place)["size"] == 0:  # of which there is no range
+        if one_of_this_file and info_of(place)["size"] == 0:  # which has no range
             return b""
         raise
     return data

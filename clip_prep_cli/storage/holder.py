@@ -4,13 +4,8 @@ import json
 import os
 import socket
 from datetime import UTC, datetime
-from pathlib import Path
 
 from clip_prep_cli.errors import BusyError
-from clip_prep_cli.storage.remote_path import RemotePath
-
-LOCK_NAME = ".clip-prep.lock"
-"""The lock file of a set; there only while a run holds it, or after it was killed."""
 
 
 def this_process() -> dict[str, str | int]:
@@ -22,7 +17,7 @@ def this_process() -> dict[str, str | int]:
     }
 
 
-def busy(directory: Path | RemotePath, holder: bytes, more: str = "") -> BusyError:
+def busy(directory: str, holder: bytes, more: str = "") -> BusyError:
     """That another process, which has written `holder`, is writing to a set."""
     try:
         fields = json.loads(holder)

@@ -10,16 +10,16 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
 from clip_prep_cli.errors import BusyError, StoreError
-from clip_prep_cli.storage.holder import LOCK_NAME, busy, this_process
-from clip_prep_cli.storage.remote_path import RemotePath
+from clip_prep_cli.storage.durable import partial_name
+from clip_prep_cli.storage.holder import busy, this_process
+from clip_prep_cli.storage.interface import Check, Lock, Storage
 
 LEASE_SECONDS = 300.0
 _RENEWAL_SECONDS = 60.0
@@ -30,18 +30,16 @@ _IMPATIENCE = 5.0
 _UNTIL = f" If it has died, its lock expires in {LEASE_SECONDS / 60:g} minutes."
 
 
-class Lease:
-    """The lock of a set at a URL."""
+class Lease(Lock):
+    """The lock of a directory at a URL, in the file `name`, whoever holds it.
 
-    def __init__(self, directory: RemotePath) -> None:
-        """Take the lock.
+    Every method raises StoreError if the store refuses, or does not answer.
+    """
 
-        Raises:
-            BusyError: another process has it.
-            StoreError: the store refuses, or does not answer.
-        """
+    def __init__(self, directory: Storage, name: str) -> None:
         self._directory = directory
-        self._path = directory / LOCK_NAME
+        self._name = name
+        self._impatient = directory.with_patience(min(_IMPATIENCE, directory.patience))
         holder = {
             **this_process(),
             "machine": _machine(),
@@ -49,11 +47,44 @@ class Lease:
             "nonce": uuid.uuid4().hex,
         }
         self._content = json.dumps(holder).encode()
-        self._impatient = replace(self._path, patience=min(_IMPATIENCE, self._path.patience))
-        self._take()
         self._released = Event()
         self._thread = Thread(target=self._renew, name="lease", daemon=True)
-        self._thread.start()
+
+    def is_held(self) -> bool:
+        """Whether some process holds it, by the clock of this machine."""
+        holder = self._holder(self._directory)
+        return holder is not None and not self._is_dead(holder, self._age_here)
+
+    @contextmanager
+    def hold(self, *, create: bool) -> Iterator[Check]:
+        """Hold it; see `Storage.locked`. A store needs no directory."""
+        del create
+        self.take()
+        try:
+            yield self.check
+        finally:
+            self.release()
+
+    def take(self) -> None:
+        """Take it, once, and renew it until it is released.
+
+        Raises:
+            BusyError: another process has it.
+        """
+        for _ in range(_TRIES):
+            if not self._directory.create(self._name, self._content):
+                holder = self._holder(self._directory)
+                if holder is None:
+                    continue
+                if holder != self._content and not self._is_dead(holder, self._age):
+                    raise busy(str(self._directory), holder, _UNTIL)
+                self._directory.replace(self._name, self._content)
+                time.sleep(_SETTLE_SECONDS)  # somebody else may be about to do the same
+            holder = self._holder(self._directory)
+            if holder == self._content:
+                self._thread.start()
+                return
+        raise busy(str(self._directory), holder or b"", _UNTIL)
 
     def check(self) -> None:
         """Look whether it is still ours.
@@ -62,7 +93,7 @@ class Lease:
             BusyError: another process has taken it over.
             StoreError: the store refuses, or does not answer.
         """
-        if _content(self._path) != self._content:
+        if self._holder(self._directory) != self._content:
             raise BusyError(
                 f"Another run has taken over {self._directory}: this one did not renew its "
                 f"lock for {LEASE_SECONDS / 60:g} minutes.",
@@ -70,89 +101,59 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Let the next run in."""
+        """Let the next process in."""
         self._released.set()
         self._thread.join()
         with suppress(StoreError):  # it ends by itself
-            if _content(self._impatient) == self._content:
-                self._impatient.remove()
-
-    def _take(self) -> None:
-        for _ in range(_TRIES):
-            if not self._path.create(self._content):
-                holder = _content(self._path)
-                if holder is None:
-                    continue
-                if holder != self._content and not _is_dead(self._path, holder, _age):
-                    raise busy(self._directory, holder, _UNTIL)
-                self._path.write_bytes(self._content)
-                time.sleep(_SETTLE_SECONDS)  # somebody else may be about to do the same
-            holder = _content(self._path)
-            if holder == self._content:
-                return
-        raise busy(self._directory, holder or b"", _UNTIL)
+            if self._holder(self._impatient) == self._content:
+                self._impatient.remove([self._name])
 
     def _renew(self) -> None:
         while not self._released.wait(_RENEWAL_SECONDS):
             # If it cannot be renewed now: whether it is lost is seen before the next commit.
             with suppress(StoreError):
-                if _content(self._impatient) != self._content:
+                if self._holder(self._impatient) != self._content:
                     return
-                self._impatient.write_bytes(self._content)
+                self._impatient.replace(self._name, self._content)
 
-
-def is_leased(directory: RemotePath) -> bool:
-    """Whether a run is writing to a set now.
-
-    Raises:
-        StoreError: the store refuses, or does not answer.
-    """
-    path = directory / LOCK_NAME
-    holder = _content(path)
-    return holder is not None and not _is_dead(path, holder, _age_here)
-
-
-def _content(path: RemotePath) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
+    def _holder(self, directory: Storage) -> bytes | None:
+        """What the lock file says."""
+        with suppress(FileNotFoundError):
+            return directory.read(self._name)
         return None
 
+    def _is_dead(self, holder: bytes, age: Callable[[], float]) -> bool:
+        """Whether the process that has written `holder` is dead, or has not renewed it for long."""
+        try:
+            fields = json.loads(holder)
+            if fields["machine"] == _machine():
+                return _started(int(fields["pid"])) != str(fields["started"])
+        except (ValueError, TypeError, KeyError):  # whatever that is, it may be renewed
+            pass
+        return age() > LEASE_SECONDS
 
-def _is_dead(path: RemotePath, holder: bytes, age: Callable[[RemotePath], float]) -> bool:
-    """Whether the process that has written `holder` is dead, or has not renewed it for long."""
-    try:
-        fields = json.loads(holder)
-        if fields["machine"] == _machine():
-            return _started(int(fields["pid"])) != str(fields["started"])
-    except (ValueError, TypeError, KeyError):  # whatever that is, it may be renewed
-        pass
-    return age(path) > LEASE_SECONDS
+    def _age_here(self) -> float:
+        """For how many seconds it has not been written, by the clock of this machine."""
+        try:
+            then = self._directory.modified(self._name)
+        except FileNotFoundError:
+            return LEASE_SECONDS
+        return (datetime.now(UTC) - then).total_seconds() if then else 0.0
 
+    def _age(self) -> float:
+        """For how many seconds it has not been written, by the clock of the store.
 
-def _age_here(path: RemotePath) -> float:
-    """For how many seconds a file has not been written, by the clock of this machine."""
-    try:
-        then = path.modified()
-    except FileNotFoundError:
-        return LEASE_SECONDS
-    return (datetime.now(UTC) - then).total_seconds() if then else 0.0
-
-
-def _age(path: RemotePath) -> float:
-    """For how many seconds a file has not been written, by the clock of the store.
-
-    To know what time it is there, one writes there.
-    """
-    probe = path.parent / f"{LOCK_NAME}.{os.getpid()}.partial"
-    probe.write_bytes(b"")
-    try:
-        then, now = path.modified(), probe.modified()
-    except FileNotFoundError:
-        return 0.0
-    finally:
-        probe.remove()
-    return (now - then).total_seconds() if now and then else 0.0
+        To know what time it is there, one writes there.
+        """
+        probe = partial_name(self._name)
+        self._directory.replace(probe, b"")
+        try:
+            then, now = self._directory.modified(self._name), self._directory.modified(probe)
+        except FileNotFoundError:
+            return 0.0
+        finally:
+            self._directory.remove([probe])
+        return (now - then).total_seconds() if now and then else 0.0
 
 
 def _machine() -> str:

@@ -29,7 +29,7 @@ class Stat(NamedTuple):
     mtime_ns: int
 
 
-class Entry(NamedTuple):
+class ListingEntry(NamedTuple):
     """A name in a directory; `stat` is None if only asking for it would tell.
 
     `name` is what people call it, `link` what leads there: on the web, percent codes.
@@ -53,7 +53,7 @@ def look(url: str) -> Stat | None:
     """What is known of the file at `url`; None if it is a directory.
 
     Raises:
-        Exception: whatever the store's file system raises; see `remote.is_permanent`.
+        Exception: whatever the store's file system raises; see `retry.is_permanent`.
     """
     info = info_of(place_of(url))
     # A web server's directories are the pages that it makes of them.
@@ -89,7 +89,7 @@ def packed_listing(url: str, patience: float, should_stop: Callable[[], bool]) -
 
 
 def _of_s3(fs: Any, url: str, asked: Callable[[Callable[[], Any]], Any]) -> Iterator[bytes]:  # noqa: ANN401
-    """Page by page, of which only the packed entries are kept; each page is tried again by itself.
+    """Page by page, keeping only the packed entries; each page is tried again by itself.
 
     `ls` would take a prefix that ends with slashes for the one without, and so turn in circles.
     """

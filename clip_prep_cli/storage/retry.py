@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from clip_prep_cli.errors import CannotContinueError, ClipPrepError
+from clip_prep_cli.errors import CannotContinueError, ClipPrepError, ImageError
 from clip_prep_cli.storage.urls import origin
 
 T = TypeVar("T")
@@ -114,6 +114,11 @@ def words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         text = error.strerror
     return text[:200] or type(error).__name__
+
+
+def unreadable(error: Exception) -> ImageError:
+    """The failure of an image whose file cannot be read."""
+    return ImageError("unreadable", f"cannot be read: {words(error)}")
 
 
 def cannot_go_on(url: str, error: Exception, patience: float) -> CannotContinueError:

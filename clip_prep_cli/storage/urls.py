@@ -51,3 +51,10 @@ def origin(url: str) -> str:
     """The bucket or host of a URL, as a URL."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def copy_hint(url: str) -> str:
+    """How a set gets from a URL to this machine, for people."""
+    tools = {"s3": "aws s3 sync", "gs": "gcloud storage rsync -r"}
+    tool = tools.get(url.partition("://")[0])
+    return f"`{tool} {url} DIR`" if tool else "the store's own tool"

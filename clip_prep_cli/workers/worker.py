@@ -20,8 +20,9 @@ from clip_prep_cli.pixels.normalize import lookup_table
 from clip_prep_cli.pixels.pipeline import preprocess
 from clip_prep_cli.pixels.versions import pixel_versions
 from clip_prep_cli.samples.parts import Part
+from clip_prep_cli.sources.files import files_of
 from clip_prep_cli.sources.reader import Reader
-from clip_prep_cli.storage.fetch import Coming, Fetcher, Terms
+from clip_prep_cli.storage.fetch import FetchedFiles, Fetcher, ReadLimits
 from clip_prep_cli.workers.batch import (
     IDLE,
     Batch,
@@ -41,17 +42,18 @@ class Converter:
         self._recipe = recipe
         self.kernel = best_kernel() if recipe.resize == "native" else None
         self._reader = Reader(recipe.max_pixels)
-        self._fetcher = Fetcher(Terms(self._reader.most, recipe.patience, should_stop))
+        self._fetcher = Fetcher(ReadLimits(self._reader.most, recipe.patience, should_stop))
         self._decoder = Decoder(recipe.max_pixels, recipe.exif, recipe.jpeg)
         self._table = lookup_table(recipe.dtype)
         self._writers = [RowWriter((3, n, n), self._table.dtype) for n in recipe.resolutions]
 
-    def announce(self, batch: Batch) -> Coming:
+    def announce(self, batch: Batch) -> FetchedFiles:
         """Begin to read what is not on this machine, for `convert`."""
-        return self._fetcher.announce(batch.sources)
+        files = (each if isinstance(each, str) else "" for each in batch.sources)
+        return self._fetcher.announce([None if files_of(each).in_place else each for each in files])
 
     def convert(
-        self, batch: Batch, mark: Callable[[int], None], coming: Coming | None = None
+        self, batch: Batch, mark: Callable[[int], None], coming: FetchedFiles | None = None
     ) -> list[Outcome]:
         """Write the rows of `batch`; `mark` is told each row as it is begun, and IDLE.
 
@@ -121,7 +123,7 @@ def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int])
         progress[0] = row
         progress[1] += 1
 
-    work: SimpleQueue[tuple[Batch, Coming] | None] = SimpleQueue()
+    work: SimpleQueue[tuple[Batch, FetchedFiles] | None] = SimpleQueue()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
         connection.send(pixel_versions(resize_backend(converter.kernel)))
         Thread(target=_receive, args=(connection, converter, work), daemon=True).start()
@@ -136,7 +138,9 @@ def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int])
 
 
 def _receive(
-    connection: Connection, converter: Converter, work: "SimpleQueue[tuple[Batch, Coming] | None]"
+    connection: Connection,
+    converter: Converter,
+    work: "SimpleQueue[tuple[Batch, FetchedFiles] | None]",
 ) -> None:
     """Take in batches as they come, so that the files of the next one are read during this one."""
     with suppress(EOFError, OSError):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from clip_prep_cli.sets.manifest import Era
 from clip_prep_cli.sets.manifest import read_manifest as read_manifest_object
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import (
     album,
     clip_prep,
@@ -134,12 +135,12 @@ def test_exif(tmp_path: Path) -> None:
 
 def test_history(out: Path) -> None:
     """A set of several eras: all versions of the first, what was other in the later ones."""
-    manifest = read_manifest_object(out)
+    manifest = read_manifest_object(LocalStorage(out))
     assert manifest
     first = manifest.history[0]
     second = Era(1, "2030-01-02T03:04:05+00:00", "convert", {**first.generator, "pillow": "99.0"})
     third = second._replace(from_shard=2, action="compact")
-    replace(manifest, history=(first, second, third)).write(out)
+    replace(manifest, history=(first, second, third)).write(LocalStorage(out))
     said = lines(out)
     assert "Made with" not in said
     assert said["History"].count("clip-prep ") == 1

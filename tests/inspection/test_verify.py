@@ -11,6 +11,7 @@ import pytest
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.sets.manifest import FORMAT_VERSION
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import (
     album,
     clip_prep,
@@ -287,7 +288,7 @@ def test_the_future(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = manifest_of(out)
     with monkeypatch.context() as patch:
         patch.setattr("clip_prep_cli.sets.manifest.FORMAT_VERSION", FORMAT_VERSION + 1)
-        manifest.write(out)
+        manifest.write(LocalStorage(out))
     with pytest.raises(CannotContinueError, match="format version 2"):
         faults(out)
     assert "format version 2" in clip_prep("verify", out, status=1).stderr

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clip_prep_cli.storage.lock import Lock
+from clip_prep_cli.sets.names import LOCK
+from clip_prep_cli.storage.lock import HeldDirectory
 from tests.support.command import (
     album,
     clip_prep,
@@ -258,7 +259,7 @@ def test_full_disk(nightly: Path, fresh: Contents, tmp_path: Path) -> None:
 
 def test_a_busy_set(out: Path) -> None:
     """A set that a run writes to is left to it."""
-    before, lock = stamps(out), Lock(out)
+    before, lock = stamps(out), HeldDirectory(out, LOCK)
     assert "Another run" in clip_prep("compact", out, status=75).stderr
     lock.release()
     assert stamps(out) == before

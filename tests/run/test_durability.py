@@ -55,6 +55,11 @@ def overwriting(source: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     return traced(source, home / "out", "--overwrite")
 
 
+def output(log: list[Operation]) -> Path:
+    """The directory that a run has written to."""
+    return next(each.to.parent for each in log if each.to and each.to.name == "manifest.json")
+
+
 def pending(log: list[Operation], name: str) -> Iterator[tuple[Operation, set[Path]]]:
     """Each operation, and the paths on which a `name` was done before it and is not durable."""
     paths: set[Path] = set()
@@ -94,7 +99,7 @@ def test_names(name: str, request: pytest.FixtureRequest) -> None:
 
 def test_order(fresh: list[Operation]) -> None:
     """Of each shard first the tensors, then what failed, then the index; the manifest after all."""
-    out = fresh[-1].path.parent
+    out = output(fresh)
     renamed = [str(each.to.relative_to(out)) for each in fresh if each.to]
     expected = []
     for number in range(4):
@@ -114,7 +119,7 @@ def test_directories(name: str, fresh: list[Operation]) -> None:
 
 def test_what_was_removed(overwriting: list[Operation]) -> None:
     """A set is durably none before its files go, and they are gone before there is a new one."""
-    out = overwriting[-1].path.parent
+    out = output(overwriting)
     tops = {out / "manifest.json", out / "failures.jsonl"}
     removed = {each.path for each in overwriting if each.name == "remove" and final(each.path)}
     assert len(removed) == len(tops) + 4 * len(("index", *FOLDERS))

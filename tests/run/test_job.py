@@ -39,13 +39,13 @@ def test_an_input_by_a_link(pictures: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("out", ["out", "in2", "in/../out"])
 def test_outputs_beside_inputs(out: str, pictures: Path, tmp_path: Path) -> None:
     """An output beside an input is fine, also if its name begins like the input's."""
-    assert job([pictures], tmp_path / out).out == tmp_path / out
+    assert job([pictures], tmp_path / out).out.here == tmp_path / out
 
 
 def test_the_output_of_a_file(pictures: Path) -> None:
     """An output may lie beside an image that is named itself: nothing is walked."""
     (pictures / "a.png").touch()
-    assert job([pictures / "a.png"], pictures / "out").out == pictures / "out"
+    assert job([pictures / "a.png"], pictures / "out").out.here == pictures / "out"
 
 
 def test_an_output_that_is_a_file(pictures: Path, tmp_path: Path) -> None:

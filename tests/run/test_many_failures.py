@@ -15,6 +15,7 @@ from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.sets.tensorset import TensorSet, open_set
 from clip_prep_cli.sets.throttle import Pace
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import check_whole, read_manifest, tree_digest
 
 SETTINGS = SetSettings((224,), dtype="uint8", shard_size=3)
@@ -44,7 +45,9 @@ def put(tensors: TensorSet, number: int) -> None:
     """Make and commit a shard of two rows and, but for every third, a failure between them."""
     (layout,) = SETTINGS.layouts
     results: list[Record | Failure] = []
-    shard = Shard(tensors.scratch, number, SETTINGS.shard_size, SETTINGS.layouts)
+    directory = tensors.directory.here
+    assert directory
+    shard = Shard(directory, number, SETTINGS.shard_size, SETTINGS.layouts)
     for row in range(SETTINGS.shard_size):
         sample = Sample(0, f"{number}-{row}.png", 1, 1)
         data = bytes([number * 10 + row]) * layout.row_bytes
@@ -63,7 +66,7 @@ def put(tensors: TensorSet, number: int) -> None:
 def begun(out: Path) -> TensorSet:
     """A set that is about to be gone on with."""
     out.mkdir(exist_ok=True)
-    tensors = open_set(out, SETTINGS)
+    tensors = open_set(LocalStorage(out), SETTINGS)
     tensors.contents.roots.add("/x", "/x")
     tensors.introduce(package_versions())
     tensors.begin()
@@ -141,13 +144,13 @@ def test_shards_wait_for_those_before_them(tmp_path: Path) -> None:
     for number in range(4):
         put(tensors, number)
     assert list(tensors.contents.shards) == [0]
-    assert len(tensors.contents.places) == 3
+    assert len(tensors.contents.live) == 3
     tensors.conclude(complete=False)
     (shard,) = read_manifest(tmp_path / "out")["shards"]
     assert shard["name"] == "shard-000000"
     tensors.flush()
     assert list(tensors.contents.shards) == [0, 1, 2, 3]
-    assert len(tensors.contents.places) == 10
+    assert len(tensors.contents.live) == 10
 
 
 @pytest.mark.usefixtures("never")
@@ -163,7 +166,7 @@ def test_cut_anywhere(
             run(out)
     if at:
         check_whole(out)
-        contents = open_set(out).contents
+        contents = open_set(LocalStorage(out)).contents
         assert {failure.shard for failure in contents.failures.values()} <= contents.shards.keys()
     run(out)
     assert tree_digest(out) == whole

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clip_prep_cli.sources.inputs import is_gone
+from clip_prep_cli.samples.roots import Roots
+from clip_prep_cli.sources.inputs import InputSamples
+from clip_prep_cli.sources.scope import InputRequest
+from clip_prep_cli.sources.selection import Selection
 from tests.support.command import (
     album,
     convert,
@@ -188,9 +191,10 @@ def test_is_gone(error: type[OSError], gone: bool, monkeypatch: pytest.MonkeyPat
     def refuse(_: str) -> None:
         raise error
 
-    assert not is_gone(__file__)
+    samples = InputSamples(InputRequest(()), Selection(), Roots())
+    assert not samples.is_gone(__file__)
     monkeypatch.setattr(os, "lstat", refuse)
-    assert is_gone(__file__) == gone
+    assert samples.is_gone(__file__) == gone
 
 
 def test_a_run_that_is_stopped_early(source: Path, out: Path) -> None:

@@ -12,11 +12,12 @@ import clip_prep_cli
 from clip_prep_cli.errors import CannotContinueError, DamagedError, UsageError
 from clip_prep_cli.inspection.info import info
 from clip_prep_cli.inspection.preview import Request, preview
-from clip_prep_cli.inspection.report.write import write_report
+from clip_prep_cli.inspection.report.page import write_report
 from clip_prep_cli.inspection.verify import verify
 from clip_prep_cli.run.compact import Observer, compact
 from clip_prep_cli.run.convert import Report
-from clip_prep_cli.storage.location import Location, location_of
+from clip_prep_cli.storage.local import LocalStorage
+from clip_prep_cli.storage.location import storage_at
 from tests.support.command import album, check_whole, clip_prep, paint, tree_digest
 from tests.support.sets import faults
 from tests.support.urls import download, memory_url
@@ -127,7 +128,7 @@ def test_what_a_killed_run_has_left(pair: Pair, source: Path) -> None:
     for name in left:
         fs.pipe_file(f"{top}/{name}", b"half")
     fs.pipe_file(f"{top}/notes.txt", b"somebody's own")
-    found = {fault.file: fault for fault in verify(location_of(pair.url), 0, 1, ignore).faults}
+    found = {fault.file: fault for fault in verify(storage_at(pair.url), 0, 1, ignore).faults}
     assert set(found) == {*left, "notes.txt"}
     assert {name for name in found if found[name].left_over} == set(left)
     pair.convert(source)
@@ -163,11 +164,11 @@ def test_verify(pair: Pair, source: Path, damage: str, format: str) -> None:  # 
     pair.convert(source, format=format)
     name = f"224px/shard-000001.{format}"
     fs, top = fsspec.core.url_to_fs(pair.url)
-    assert verify(location_of(pair.url), 9, 1, ignore).faults == ()
+    assert verify(storage_at(pair.url), 9, 1, ignore).faults == ()
     spoilt = DAMAGES[damage](fs.cat_file(f"{top}/{name}"))
     fs.pipe_file(f"{top}/{name}", spoilt)
     (pair.here / name).write_bytes(spoilt)
-    found = verify(location_of(pair.url), 0, 1, ignore).faults
+    found = verify(storage_at(pair.url), 0, 1, ignore).faults
     assert [
         fault._replace(problem=fault.problem.replace(pair.url, str(pair.here))) for fault in found
     ] == faults(pair.here)
@@ -189,13 +190,13 @@ def test_a_missing_object(pair: Pair, source: Path) -> None:
 def test_looking(pair: Pair, source: Path, tmp_path: Path) -> None:
     """What is in it is told, drawn and described as that of a directory."""
     pair.convert(source)
-    there, here = info(location_of(pair.url)), info(pair.here)
+    there, here = info(storage_at(pair.url)), info(LocalStorage(pair.here))
     assert (there.sources, there.failures) == (here.sources, here.failures)
     assert set(there.files) == set(here.files)
-    for out, name in ((pair.here, "here"), (location_of(pair.url), "there")):
-        location: Location = out
-        preview(Request(location, tmp_path / f"{name}.png", count=9, seed=0))
-        write_report(location, tmp_path / f"{name}.html", 0)
+    for name, place in (("here", str(pair.here)), ("there", pair.url)):
+        out = storage_at(place)
+        preview(Request(out, tmp_path / f"{name}.png", count=9, seed=0))
+        write_report(out, tmp_path / f"{name}.html", 0)
     assert picture(tmp_path / "there.png") == picture(tmp_path / "here.png")
     assert pair.url in (tmp_path / "there.html").read_text()
 
@@ -204,7 +205,7 @@ def test_what_needs_it_here(pair: Pair, source: Path) -> None:
     """Compacting and memory-mapping are refused, with the way out."""
     pair.convert(source)
     with pytest.raises(UsageError, match="Copy it here"):
-        compact(location_of(pair.url), Observer())
+        compact(storage_at(pair.url), Observer())
     from clip_prep_cli.dataset import TensorDataset
 
     with pytest.raises(UsageError, match="Copy the set to this machine"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_prep_cli.sets.live_rows import Place, Places
+from clip_prep_cli.sets.live_rows import LiveRow, LiveRows
 from tests.support.command import album, convert
 
 PATHS = st.sampled_from(["", "a", "a/b.png", "caf\udce9", "\u2028", "b"])
@@ -16,7 +16,7 @@ TIMES = st.integers(-(1 << 93), 1 << 93)
 """In ns: ext4 ends in 2446, after 64 bits do; Btrfs and tmpfs have 64 bits of seconds."""
 
 PLACES = st.builds(
-    Place,
+    LiveRow,
     shard=st.integers(0, (1 << 32) - 1),
     row=st.integers(0, (1 << 24) - 1),
     size=st.integers(0, (1 << 48) - 1),
@@ -27,9 +27,9 @@ CHANGES = st.lists(st.tuples(ROOTS, PATHS, st.none() | PLACES))
 
 
 @given(CHANGES)
-def test_like_a_dictionary(changes: list[tuple[int, str, Place | None]]) -> None:
+def test_like_a_dictionary(changes: list[tuple[int, str, LiveRow | None]]) -> None:
     """Whatever is put in and taken out, it holds what a dictionary would, in its order."""
-    places, model = Places(), dict[tuple[int, str], Place]()
+    places, model = LiveRows(), dict[tuple[int, str], LiveRow]()
     for root, path, place in changes:
         if place:
             assert places.put(root, path, place) == model.get((root, path))
@@ -47,8 +47,8 @@ def test_like_a_dictionary(changes: list[tuple[int, str, Place | None]]) -> None
 
 def test_unknown_images() -> None:
     """An image without a place is a KeyError, or None, whether its root is known or not."""
-    places = Places()
-    places.put(0, "a", Place(1, 2, 3, 4))
+    places = LiveRows()
+    places.put(0, "a", LiveRow(1, 2, 3, 4))
     for identity in ((0, "b"), (1, "a")):
         assert places.get(*identity) is None
         with pytest.raises(KeyError):

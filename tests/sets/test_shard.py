@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.shard import Shard
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import shard_rows
 
 KINDS = [("npy", "float32"), ("npy", "uint8"), ("pt", "float16"), ("pt", "bfloat16")]
@@ -40,7 +41,7 @@ def test_seal(
     layouts = tuple(Layout(n_px, dtype, suffix) for n_px in SIZES)
     shard, content = filled(directory, len(kept), layouts)
     places = [row for row, keep in enumerate(kept) if keep]
-    shard.seal(places)
+    shard.seal(places, LocalStorage(directory))
     sealed = directory / layouts[0].file(7)
     assert shard_rows(sealed) == [content[row] for row in places]
     for layout in layouts:
@@ -61,7 +62,7 @@ def test_pt_files_are_those_of_torch(tmp_path: Path) -> None:
     """torch.load gives a tensor of its own from a .pt shard, mapped or not."""
     layout = Layout(2, "bfloat16", "pt")
     shard, content = filled(tmp_path, 3, (layout,))
-    shard.seal(range(3))
+    shard.seal(range(3), LocalStorage(tmp_path))
     for mapped in (False, True):
         tensor = torch.load(tmp_path / layout.file(7), mmap=mapped, weights_only=True)
         assert (tensor.shape, tensor.dtype) == ((3, 3, 2, 2), torch.bfloat16)
@@ -97,7 +98,7 @@ def test_a_shard_that_cannot_be_sealed(tmp_path: Path) -> None:
     shard, _ = filled(tmp_path, 2, layouts)
     (tmp_path / layouts[1].file(7) / "in the way").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
-        shard.seal([0, 1])
+        shard.seal([0, 1], LocalStorage(tmp_path))
     shard.discard()
     assert not list(tmp_path.rglob("*.partial"))
 
@@ -106,7 +107,7 @@ def test_npy_header_is_numpys(tmp_path: Path) -> None:
     """NumPy's own reader finds a version 1.0 header in C order, little-endian."""
     layout = Layout(5, "float16", "npy")
     shard, _ = filled(tmp_path, 4, (layout,))
-    shard.seal(range(4))
+    shard.seal(range(4), LocalStorage(tmp_path))
     with open(tmp_path / layout.file(7), "rb") as file:
         assert np.lib.format.read_magic(file) == (1, 0)
         header = np.lib.format.read_array_header_1_0(file)

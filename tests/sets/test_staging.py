@@ -12,37 +12,42 @@ import pytest
 from clip_prep_cli.errors import CannotContinueError, StoreError
 from clip_prep_cli.sets.layout import FileSum, Layout
 from clip_prep_cli.sets.shard import Shard
-from clip_prep_cli.sets.staging import seal, staging
-from clip_prep_cli.storage.location import Location, location_of
-from clip_prep_cli.storage.remote_path import RemotePath
+from clip_prep_cli.sets.staging import staging
+from clip_prep_cli.storage.interface import Storage
+from clip_prep_cli.storage.local import LocalStorage
+from clip_prep_cli.storage.location import storage_at
 from tests.support.command import SECONDS
 from tests.support.urls import download, memory_url
 
 LAYOUTS = (Layout(224, "uint8", "npy"), Layout(288, "uint8", "npy"))
 
 
-def made(out: Location, scratch: Path) -> dict[str, FileSum]:
+def made(out: Storage, scratch: Path) -> dict[str, FileSum]:
     """A shard of two rows, of three that were asked for, sealed."""
     shard = Shard(scratch, 7, 3, LAYOUTS)
     for layout in LAYOUTS:
         for row in range(3):
             shard.write(layout, row, bytes([row]) * layout.row_bytes)
-    return seal(shard, [0, 2], scratch, out)
+    try:
+        return shard.seal([0, 2], out)
+    finally:
+        shard.discard()
 
 
 def test_here_and_there(tmp_path: Path) -> None:
     """A shard that is sealed has the same files at a URL as in a directory, and none elsewhere."""
-    (tmp_path / "out").mkdir()
+    out = LocalStorage(tmp_path / "out")
+    out.directory.mkdir()
     (tmp_path / "staging").mkdir()
-    with staging(tmp_path / "out") as scratch:
-        assert scratch == tmp_path / "out"
-        expected = made(tmp_path / "out", scratch)
-    url = pickle.loads(pickle.dumps(location_of(memory_url())))  # noqa: S301
+    with staging(out) as scratch:
+        assert scratch == out.directory
+        expected = made(out, scratch)
+    url = pickle.loads(pickle.dumps(storage_at(memory_url())))  # noqa: S301
     with staging(url, tmp_path / "staging") as scratch:
         assert made(url, scratch) == expected
         assert [path for path in scratch.rglob("*.npy*") if path.is_file()] == []
     assert os.listdir(tmp_path / "staging") == []
-    copy = download(url.url, tmp_path / "copy")
+    copy = download(str(url), tmp_path / "copy")
     for name in expected:
         assert (copy / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
         assert list(np.load(copy / name)[:, 0, 0, 0]) == [0, 2]
@@ -50,7 +55,7 @@ def test_here_and_there(tmp_path: Path) -> None:
 
 def test_what_cannot_be_uploaded(tmp_path: Path) -> None:
     """A shard that the store refuses stays nowhere."""
-    url = RemotePath("https://127.0.0.1:9/set", 0.01)
+    url = storage_at("https://127.0.0.1:9/set", 0.01)
     with staging(url, tmp_path) as scratch:
         with pytest.raises(StoreError, match="127"):
             made(url, scratch)
@@ -61,13 +66,13 @@ def test_what_cannot_be_uploaded(tmp_path: Path) -> None:
 def test_a_killed_process(tmp_path: Path) -> None:
     """What a killed process has left the next one removes, and nothing of the living."""
     code = f"from clip_prep_cli.sets.staging import staging; from pathlib import Path; import os; \
-        from clip_prep_cli.storage.remote_path import RemotePath; \
-        kept = staging(RemotePath('memory://x'), Path({str(tmp_path)!r})); \
+        from clip_prep_cli.storage.location import storage_at; \
+        kept = staging(storage_at('memory://x'), Path({str(tmp_path)!r})); \
         (kept.__enter__() / 'file').touch(); os._exit(0)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=SECONDS)
     (left,) = tmp_path.iterdir()
     (tmp_path / "other").mkdir()
-    url = RemotePath("memory://x")
+    url = storage_at("memory://x")
     with staging(url, tmp_path) as first, staging(url, tmp_path) as second:
         assert set(tmp_path.iterdir()) == {first, second, tmp_path / "other"}
         assert left not in (first, second)
@@ -76,7 +81,7 @@ def test_a_killed_process(tmp_path: Path) -> None:
 
 def test_no_place(tmp_path: Path) -> None:
     """A place that is none, or errors in it, are named."""
-    url = RemotePath("memory://x")
+    url = storage_at("memory://x")
     with pytest.raises(CannotContinueError, match="none"), staging(url, tmp_path / "none"):
         pass
     with pytest.raises(CannotContinueError, match="Input/output"), staging(url, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.stored import StoredRows
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import album, convert, paint, paths, read_index, rows
 
 LAYOUT = Layout(224, "uint8", "npy")
@@ -27,7 +28,7 @@ def test_every_row(suffix: str, tmp_path: Path) -> None:
     """In whatever order they are asked for, rows and records are those on disk."""
     source, out = album(tmp_path / "in", 5), tmp_path / "out"
     convert(source, out, "--format", suffix, "--shard-size", "3")
-    stored, layout = StoredRows(out), Layout(224, "uint8", suffix)
+    stored, layout = StoredRows(LocalStorage(out)), Layout(224, "uint8", suffix)
     expected = dict(zip(paths(out), rows(out), strict=True))
     for shard, row in ((1, 1), (0, 2), (1, 0), (0, 0), (0, 1), (1, 1)):
         record = stored.record(shard, row)
@@ -43,7 +44,7 @@ def lines(out: Path, shard: int) -> list[str]:
 
 def test_names_and_resolutions(out: Path) -> None:
     """A name that is no UTF-8 comes back; each resolution has its own rows."""
-    stored = StoredRows(out)
+    stored = StoredRows(LocalStorage(out))
     record = stored.record(2, 0)
     assert record.sample.path == os.fsdecode(b"\xff.png")
     for n_px in (224, 288):
@@ -53,7 +54,7 @@ def test_names_and_resolutions(out: Path) -> None:
 
 def test_no_file_stays_open(out: Path) -> None:
     """A set of many shards does not use up descriptors."""
-    before, stored = os.listdir("/dev/fd"), StoredRows(out)
+    before, stored = os.listdir("/dev/fd"), StoredRows(LocalStorage(out))
     for shard in range(3):
         stored.row(LAYOUT, shard, 0, stored.record(shard, 0))
     assert len(os.listdir("/dev/fd")) == len(before)
@@ -61,7 +62,7 @@ def test_no_file_stays_open(out: Path) -> None:
 
 def test_damage(out: Path) -> None:
     """A row of other bytes, a short file, and missing files are told by name, row and image."""
-    stored, shard = StoredRows(out), out / "224px/shard-000000.npy"
+    stored, shard = StoredRows(LocalStorage(out)), out / "224px/shard-000000.npy"
     record = stored.record(0, 1)
     assert record.sample.path == read_index(out, 0)[1]["path"] == "0001.png"
     os.truncate(shard, 4096 + LAYOUT.row_bytes + 9)
@@ -81,4 +82,4 @@ def test_a_damaged_index(content: str, out: Path) -> None:
     """A line that is not there, or no record, is damage."""
     (out / "index/shard-000000.jsonl").write_text(content)
     with pytest.raises(DamagedError, match=r"index/shard-000000\.jsonl is damaged"):
-        StoredRows(out).record(0, 1)
+        StoredRows(LocalStorage(out)).record(0, 1)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import xxhash
 
-from clip_prep_cli.sets.manifest import index_file
 from clip_prep_cli.sets.manifest import read_manifest as read_manifest_object
+from clip_prep_cli.sets.names import index_file
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import (
     album,
     check_whole,
@@ -167,10 +168,10 @@ def test_what_is_not_committed_is_swept(source: Path, out: Path) -> None:
 
 def uncommit(out: Path, numbers: set[int]) -> None:
     """Leave a set as if a run had been killed before it committed these shards."""
-    manifest = read_manifest_object(out)
+    manifest = read_manifest_object(LocalStorage(out))
     assert manifest
     shards = tuple(entry for entry in manifest.shards if entry.number not in numbers)
-    replace(manifest, complete=False, failures=None, shards=shards).write(out)
+    replace(manifest, complete=False, failures=None, shards=shards).write(LocalStorage(out))
     for number in numbers:
         (out / index_file(number)).unlink()
 

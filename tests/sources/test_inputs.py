@@ -8,7 +8,8 @@ import pytest
 
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.inputs import Inputs, Source
+from clip_prep_cli.sources.inputs import InputSamples
+from clip_prep_cli.sources.scope import InputRequest
 from clip_prep_cli.sources.selection import Selection
 
 
@@ -21,13 +22,13 @@ def plant(root: Path, *files: str) -> Path:
     return root
 
 
-def source(*inputs: Path, **selection: object) -> Source:
+def source(*inputs: Path, **selection: object) -> InputSamples:
     """The source of these inputs."""
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    return Source(Inputs([str(path) for path in inputs]), chosen, Roots())
+    return InputSamples(InputRequest([str(path) for path in inputs]), chosen, Roots())
 
 
-def paths(found: Source) -> list[str]:
+def paths(found: InputSamples) -> list[str]:
     """The paths of the samples, in their order; a failure would show."""
     items = list(found)
     assert all(isinstance(item, Sample) for item in items)

@@ -10,8 +10,9 @@ import pytest
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.inputs import Inputs, Source
+from clip_prep_cli.sources.inputs import InputSamples
 from clip_prep_cli.sources.namelist import NameList
+from clip_prep_cli.sources.scope import InputRequest
 from clip_prep_cli.sources.selection import Selection
 
 CHUNK = 1 << 16
@@ -33,13 +34,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def listed(*names: str | Path, roots: Roots | None = None, **selection: object) -> Source:
+def listed(*names: str | Path, roots: Roots | None = None, **selection: object) -> InputSamples:
     """The source of a list alone."""
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    return Source(Inputs((), map(str, names)), chosen, roots or Roots())
+    return InputSamples(InputRequest((), map(str, names)), chosen, roots or Roots())
 
 
-def paths(source: Source) -> list[str]:
+def paths(source: InputSamples) -> list[str]:
     """The paths of what it finds, in their order."""
     return [item.sample.path if isinstance(item, Failure) else item.path for item in list(source)]
 
@@ -170,8 +171,8 @@ def test_what_is_listed_is_treated_as_an_input() -> None:
 def test_each_file_comes_once(names: tuple[str, ...], place: Path) -> None:
     """However often, and with whatever it lies in, it is listed or an input."""
     assert paths(listed(*names)) == ["d/a.png", "d/e/b.png", "c.png"]
-    both = Source(
-        Inputs(["c.png", str(place / "d")], iter(names)), Selection(), Roots([str(place)])
+    both = InputSamples(
+        InputRequest(["c.png", str(place / "d")], iter(names)), Selection(), Roots([str(place)])
     )
     assert paths(both) == ["c.png", "d/a.png", "d/e/b.png"]
 
@@ -196,7 +197,7 @@ def test_the_output_is_not_walked(place: Path) -> None:
     """A directory in a list may hold it, where an input may not."""
     (place / "out").mkdir()
     (place / "out/x.png").touch()
-    found = Source(Inputs((), iter(["."]), str(place / "out")), Selection(), Roots())
+    found = InputSamples(InputRequest((), iter(["."]), str(place / "out")), Selection(), Roots())
     assert paths(found) == ["c.png", "d/a.png", "d/e/b.png"]
     assert found.ignored == {"output": 1, ".txt": 1}
 
@@ -205,7 +206,9 @@ def test_the_output_is_not_walked_by_its_name(place: Path) -> None:
     """Not even if a list names it."""
     (place / "out").mkdir()
     (place / "out/x.png").touch()
-    found = Source(Inputs((), iter(["out", "c.png"]), str(place / "out")), Selection(), Roots())
+    found = InputSamples(
+        InputRequest((), iter(["out", "c.png"]), str(place / "out")), Selection(), Roots()
+    )
     assert paths(found) == ["c.png"]
 
 
@@ -217,7 +220,7 @@ def test_names_are_taken_as_they_come() -> None:
         yield "c.png"
         raise AssertionError("not yet")
 
-    walk = iter(Source(Inputs((), names()), Selection(), Roots()))
+    walk = iter(InputSamples(InputRequest((), names()), Selection(), Roots()))
     assert isinstance(next(walk), Sample)
 
 
@@ -228,7 +231,7 @@ def test_a_long_list_takes_no_memory_for_its_names() -> None:
     names = (f"{long}{number % count}" for number in range(count + count // 10))
     tracemalloc.start()
     try:
-        found = sum(1 for _ in Source(Inputs((), names), Selection(), Roots()))
+        found = sum(1 for _ in InputSamples(InputRequest((), names), Selection(), Roots()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

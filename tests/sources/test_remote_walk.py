@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.inputs import Inputs, Source
+from clip_prep_cli.sources.files import Waiting
+from clip_prep_cli.sources.inputs import InputSamples
 from clip_prep_cli.sources.remote_inputs import RemoteInputs
-from clip_prep_cli.sources.selection import Selection
+from clip_prep_cli.sources.scope import InputRequest, Scope
+from clip_prep_cli.sources.selection import Selection, Sieve
 from clip_prep_cli.storage.listing import Stat, look, packed_listing
 from clip_prep_cli.storage.retry import concerns_store, is_permanent
 from tests.support.command import clip_prep, paint, rows
@@ -41,10 +43,12 @@ def put(url: str, data: bytes = b"x") -> None:
     filesystem("memory").pipe_file(url, data)
 
 
-def source_of(*names: str, roots: Roots | None = None, **options: Any) -> Source:
+def source_of(*names: str, roots: Roots | None = None, **options: Any) -> InputSamples:
     """What these inputs hold."""
     selection = Selection(**{k: options.pop(k) for k in ("include", "exclude") if k in options})
-    return Source(Inputs(names, **options), selection, Roots() if roots is None else roots)
+    return InputSamples(
+        InputRequest(names, **options), selection, Roots() if roots is None else roots
+    )
 
 
 def found(*names: str, **options: Any) -> list[str]:
@@ -146,7 +150,7 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(
         list(source_of(f"{top}/a/"))
     error[0] = TimeoutError("nothing came")
     with pytest.raises(CannotContinueError, match="does not answer"):
-        list(source_of(top, patience=0))
+        list(source_of(top, waiting=Waiting(0)))
 
 
 def test_only_what_was_listed_can_be_gone(top: str) -> None:
@@ -168,7 +172,7 @@ def test_a_stop_ends_a_walk(top: str) -> None:
     for number in range(9):
         put(f"{top}/{number}.png")
     stop = False
-    source = source_of(top, should_stop=lambda: stop)
+    source = source_of(top, waiting=Waiting(should_stop=lambda: stop))
     walk = iter(source)
     next(walk)
     stop = True
@@ -245,6 +249,8 @@ def test_links_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
 
 def test_questions_end_with_the_run(top: str) -> None:
     """Nothing is known of an input that nobody has answered for."""
-    assert RemoteInputs(0, lambda: True, lambda _: None).named(()) == {}
+    stopped = InputRequest((), waiting=Waiting(0, lambda: True))
+    assert RemoteInputs(Scope(stopped, Sieve(Selection()), Roots())).named(()) == {}
     put(f"{top}/1.png")
-    assert RemoteInputs(0, lambda: False, lambda _: None).named([top, f"{top}/1.png"])[top] is None
+    inputs = RemoteInputs(Scope(InputRequest(()), Sieve(Selection()), Roots()))
+    assert inputs.named([top, f"{top}/1.png"])[top].is_directory

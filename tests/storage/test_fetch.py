@@ -10,7 +10,7 @@ from fsspec import filesystem
 
 from clip_prep_cli.errors import CannotContinueError, ImageError
 from clip_prep_cli.storage import fetch
-from clip_prep_cli.storage.fetch import Fetcher, Terms, read_whole
+from clip_prep_cli.storage.fetch import Fetcher, ReadLimits, read_whole
 from tests.support.command import wait_until
 
 MOST = 1 << 20
@@ -46,8 +46,8 @@ class Counted:
 
 def test_files_come_in_order(urls: list[str]) -> None:
     """Each as it is, the empty one too; between them what is on this machine."""
-    fetcher = Fetcher(Terms(MOST))
-    batches = [[*urls[:50], "/here"], urls[50:]]
+    fetcher = Fetcher(ReadLimits(MOST))
+    batches: list[list[str | None]] = [[*urls[:50], None], [*urls[50:]]]
     coming = [fetcher.announce(batch) for batch in batches]
     contents = [
         each.wait(n) for each, batch in zip(coming, batches, strict=True) for n in range(len(batch))
@@ -59,7 +59,7 @@ def test_files_come_in_order(urls: list[str]) -> None:
 def test_reading_goes_ahead_of_use(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of dozens of files, over the end of a batch; nobody has asked for the first one yet."""
     counted = Counted(monkeypatch)
-    fetcher = Fetcher(Terms(MOST))
+    fetcher = Fetcher(ReadLimits(MOST))
     first, second = fetcher.announce(urls[:32]), fetcher.announce(urls[32:64])
     wait_until(lambda: len(counted.begun) == fetch._THREADS)
     counted.gate.set()
@@ -73,7 +73,7 @@ def test_what_is_held_is_bounded(urls: list[str], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(fetch, "_MOST_BYTES", 1000)
     counted = Counted(monkeypatch)
     counted.gate.set()
-    fetcher = Fetcher(Terms(MOST))
+    fetcher = Fetcher(ReadLimits(MOST))
     fetcher._expected = 400
     coming = fetcher.announce(urls[50:])
     for number in range(50):
@@ -89,7 +89,7 @@ def test_large_files_are_read_whole_in_turn(
     """However little room there is."""
     monkeypatch.setattr(fetch, "_FIRST_BYTES", 20)
     monkeypatch.setattr(fetch, "_MOST_BYTES", 100)
-    coming = Fetcher(Terms(MOST)).announce(urls)
+    coming = Fetcher(ReadLimits(MOST)).announce(urls)
     assert [coming.wait(n) for n in range(100)] == [b"x" * n for n in range(100)]
 
 
@@ -97,14 +97,14 @@ def test_what_no_image_can_be_is_not_read(urls: list[str], monkeypatch: pytest.M
     """Nor held, if its size is told."""
     monkeypatch.setattr(fetch, "_FIRST_BYTES", 20)
     with pytest.raises(ImageError, match="99 bytes is more than --max-pixels") as caught:
-        read_whole(urls[99], Terms(50))
+        read_whole(urls[99], ReadLimits(50))
     assert caught.value.reason == "too_large"
-    assert read_whole(urls[50], Terms(50)) == b"x" * 50
+    assert read_whole(urls[50], ReadLimits(50)) == b"x" * 50
 
 
 def test_a_missing_file_costs_itself(urls: list[str]) -> None:
     """The others come."""
-    coming = Fetcher(Terms(MOST)).announce([urls[1], urls[0] + "none", urls[2]])
+    coming = Fetcher(ReadLimits(MOST)).announce([urls[1], urls[0] + "none", urls[2]])
     missing = coming.wait(1)
     assert isinstance(missing, ImageError)
     assert missing.reason == "unreadable"
@@ -118,7 +118,7 @@ def test_a_refusal_is_raised(urls: list[str], monkeypatch: pytest.MonkeyPatch) -
         raise PermissionError("no")
 
     monkeypatch.setattr(fetch, "_range", refuse)
-    coming = Fetcher(Terms(MOST)).announce(urls[:1])
+    coming = Fetcher(ReadLimits(MOST)).announce(urls[:1])
     with pytest.raises(CannotContinueError, match="refused"):
         coming.wait(0)
 
@@ -127,7 +127,7 @@ def test_nobody_waits_when_it_is_to_end(urls: list[str], monkeypatch: pytest.Mon
     """But for what arrives in a moment."""
     monkeypatch.setattr(fetch, "_GRACE_SECONDS", 0.2)
     counted = Counted(monkeypatch)
-    coming = Fetcher(Terms(MOST, should_stop=lambda: True)).announce(urls[:1])
+    coming = Fetcher(ReadLimits(MOST, should_stop=lambda: True)).announce(urls[:1])
     with pytest.raises(CannotContinueError, match="Stopped waiting"):
         coming.wait(0)
     counted.gate.set()
@@ -137,7 +137,7 @@ def test_what_is_dropped_is_not_read(urls: list[str], monkeypatch: pytest.Monkey
     """Unless somebody has begun; and it is held no more."""
     monkeypatch.setattr(fetch, "_THREADS", 1)
     counted = Counted(monkeypatch)
-    fetcher = Fetcher(Terms(MOST))
+    fetcher = Fetcher(ReadLimits(MOST))
     first, last = fetcher.announce(urls[:50]), fetcher.announce(urls[50:51])
     wait_until(lambda: bool(counted.begun))
     first.close()

@@ -56,7 +56,7 @@ function measured(frame) {
         && view.getComputedStyle(e).display !== "inline").map(e => e.outerHTML.slice(0, 200)),
     image_widths: [...page.images].map(image => image.naturalWidth),
     background: view.getComputedStyle(page.body).backgroundColor,
-    bar: view.getComputedStyle(page.querySelector(".chart path[style*=bar]") || page.body).fill,
+    bar: view.getComputedStyle(page.querySelector(".chart rect") || page.body).fill,
     least_contrast: Math.min(...texts.map(e => contrast(view, e))),
     chart_text: Math.min(...[...page.querySelectorAll(".chart text")].map(
         e => 12 * e.getScreenCTM().a).filter(size => size > 0), 99),

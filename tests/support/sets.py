@@ -17,6 +17,7 @@ from clip_prep_cli.sets.layout import FileSum, rows_begin
 from clip_prep_cli.sets.manifest import Manifest, read_manifest
 from clip_prep_cli.sets.stored import StoredRows
 from clip_prep_cli.sets.tensorset import open_set
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import clip_prep, customized
 
 Contents = list[tuple[str, bytes]]
@@ -28,14 +29,14 @@ LEFT = "left by a run"
 
 def manifest_of(out: Path) -> Manifest:
     """The manifest of a set, as the package reads it."""
-    manifest = read_manifest(out)
+    manifest = read_manifest(LocalStorage(out))
     assert manifest
     return manifest
 
 
 def change_manifest(out: Path, **fields: Any) -> None:
     """Write the manifest anew with other `fields`, signed as it should be."""
-    replace(manifest_of(out), **fields).write(out)
+    replace(manifest_of(out), **fields).write(LocalStorage(out))
 
 
 def change_file(out: Path, name: str, content: bytes) -> None:
@@ -53,7 +54,7 @@ def forge_row(out: Path, file: str, row: int, row_bytes: int) -> None:
     before = read_row(out / file, row, row_bytes)
     after = bytes(byte ^ 1 for byte in before)
     with open(out / file, "r+b") as tensors:
-        tensors.seek(rows_begin(out / file) + row * row_bytes)
+        tensors.seek(rows_begin(LocalStorage(out), file) + row * row_bytes)
         tensors.write(after)
     name = f"index/{Path(file).stem}.jsonl"
     old, new = (xxh3_64_hexdigest(data).encode() for data in (before, after))
@@ -63,7 +64,7 @@ def forge_row(out: Path, file: str, row: int, row_bytes: int) -> None:
 def read_row(path: Path, row: int, row_bytes: int) -> bytes:
     """A row of a tensor file."""
     with open(path, "rb") as tensors:
-        tensors.seek(rows_begin(path) + row * row_bytes)
+        tensors.seek(rows_begin(LocalStorage(path.parent), path.name) + row * row_bytes)
         return tensors.read(row_bytes)
 
 
@@ -85,15 +86,15 @@ def _flip(path: Path, at: int, bit: int) -> None:
 
 def faults(out: Path, sources: int = 0) -> list[Fault]:
     """What the package finds wrong with a set."""
-    return list(verify(out, sources, 1, lambda *_: None).faults)
+    return list(verify(LocalStorage(out), sources, 1, lambda *_: None).faults)
 
 
 def live(out: Path) -> Mapping[Identity, tuple[Record, list[bytes]]]:
     """Record and rows of every image of a set, which must have their checksums."""
-    tensors, stored = open_set(out), StoredRows(out)
+    tensors, stored = open_set(LocalStorage(out)), StoredRows(LocalStorage(out))
     found = {}
-    for identity in tensors.contents.places:
-        shard, row = tensors.contents.places[identity][:2]
+    for identity in tensors.contents.live:
+        shard, row = tensors.contents.live[identity][:2]
         record = stored.record(shard, row)
         layouts = tensors.settings.layouts
         found[identity] = record, [stored.row(at, shard, row, record) for at in layouts]

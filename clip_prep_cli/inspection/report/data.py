@@ -1,6 +1,7 @@
 """What a report says of a set, read from it once."""
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_prep_cli.errors import Reason
-from clip_prep_cli.inspection.report.sources import Sources, sources
+from clip_prep_cli.inspection.report.sources import Sources, by_count, sources
 from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sets.manifest import Manifest
 from clip_prep_cli.sets.stored import StoredSet
-from clip_prep_cli.storage.location import Location, absolute
+from clip_prep_cli.storage.interface import Storage
 
 PICTURES = 24
 """On the contact sheet."""
@@ -59,7 +60,7 @@ class TensorBytes(NamedTuple):
 class ReportData:
     """A set in numbers, names and a few pictures."""
 
-    directory: Location
+    directory: Storage
     """Absolute."""
     manifest: Manifest
     tensors: tuple[TensorBytes, ...]
@@ -85,7 +86,7 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
     settings = stored.manifest.settings
     failures = _grouped(stored, stored.failures())  # first: a run that begins now replaces them
     return ReportData(
-        directory=absolute(stored.directory),
+        directory=stored.directory.absolute(),
         manifest=stored.manifest,
         tensors=tuple(
             TensorBytes(
@@ -103,15 +104,14 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
 
 
 def _grouped(stored: StoredSet, failures: Iterable[Failure]) -> tuple[FailureGroup, ...]:
-    counts: dict[Reason, int] = {}
-    shown: dict[Reason, list[FailedImage]] = {}
+    counts: Counter[Reason] = Counter()
+    shown: defaultdict[Reason, list[FailedImage]] = defaultdict(list)
     for failure in failures:
-        counts[failure.reason] = counts.get(failure.reason, 0) + 1
-        first = shown.setdefault(failure.reason, [])
-        if len(first) < SHOWN:
-            first.append(FailedImage(_path(stored, failure), failure.detail))
-    groups = (FailureGroup(reason, counts[reason], tuple(shown[reason])) for reason in counts)
-    return tuple(sorted(groups, key=lambda group: (-group.images, group.reason)))
+        counts[failure.reason] += 1
+        if counts[failure.reason] <= SHOWN:
+            shown[failure.reason].append(FailedImage(_path(stored, failure), failure.detail))
+    ordered = by_count(counts).items()
+    return tuple(FailureGroup(reason, images, tuple(shown[reason])) for reason, images in ordered)
 
 
 def _pictures(stored: StoredSet, seed: int) -> Iterable[Picture]:

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,13 +14,20 @@ from PIL import Image
 from clip_prep_cli.common.versions import __version__
 from clip_prep_cli.common.wording import images, printable, size_text
 from clip_prep_cli.errors import Reason
-from clip_prep_cli.inspection.report.charts import aspect_chart, lost_chart, megapixels_chart
-from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData
+from clip_prep_cli.inspection.output_file import check_output, write_output
+from clip_prep_cli.inspection.report.charts import (
+    BarChart,
+    aspect_chart,
+    lost_chart,
+    megapixels_chart,
+    plain,
+)
+from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData, report_data
 from clip_prep_cli.inspection.report.histogram import Histogram
-from clip_prep_cli.inspection.report.sources import Size, Sources
+from clip_prep_cli.inspection.report.sources import Size, Sizes
 from clip_prep_cli.pixels.models import models_at
-from clip_prep_cli.sets.layout import shard_name
-from clip_prep_cli.sets.manifest import FAILURES, MANIFEST, Era
+from clip_prep_cli.sets.names import FAILURES, MANIFEST, shard_name
+from clip_prep_cli.sets.stored import StoredSet
 
 _THUMBNAIL = 224
 """Pixels of a picture's side at most."""
@@ -41,37 +49,33 @@ class Chart(NamedTuple):
 
     title: str
     words: str
-    svg: Markup
+    drawing: BarChart
     rows: Sequence[tuple[str, int]]
 
 
-class EraText(NamedTuple):
-    """A part of the set's history."""
+def write_report(directory: Storage, out: Path, seed: int) -> int:
+    """Write the page on the set in `directory` to `out`; its size in bytes.
 
-    since: str
-    what: str
-    versions: str
-    """All of the first era's; of a later one's, those that had changed."""
+    Raises:
+        UsageError: `out` is inside the set, or is not a regular file.
+        CannotContinueError: there is no set, it is damaged, or the page cannot be written.
+        OSError: the set cannot be read.
+    """
+    check_output(out, directory)
+    content = _page(report_data(StoredSet(directory), seed))
+    write_output(out, content)
+    return len(content)
 
 
-def page(data: ReportData) -> bytes:
+def _page(data: ReportData) -> bytes:
     """The page, in UTF-8; the same for the same data."""
-    environment = Environment(
-        loader=PackageLoader("clip_prep_cli.inspection.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters |= {"size": size_text, "number": "{:,}".format, "percent": _percent}
-    template = environment.get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
+    sizes = data.sources.sizes
     return template.render(
         data=data,
         manifest=data.manifest,
         sources=data.sources,
-        charts=_charts(data.sources) if data.sources.images else (),
-        eras=_eras(data.manifest.history),
+        charts=tuple(_charts(sizes)) if sizes else (),
         data_url=_data_url,
         failures_file=FAILURES,
         images=images,
@@ -82,6 +86,20 @@ def page(data: ReportData) -> bytes:
         shown=SHOWN,
         version=__version__,
     ).encode()
+
+
+def environment() -> Environment:
+    """Where the page's templates are, and how values come into them."""
+    environment = Environment(
+        loader=PackageLoader("clip_prep_cli.inspection.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters |= {"size": size_text, "number": "{:,}".format, "percent": _percent}
+    return environment
 
 
 def _shown(value: object) -> object:
@@ -105,29 +123,28 @@ def _data_url(picture: Picture) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _charts(sources: Sources) -> Iterable[Chart]:
-    span = f"From {_size(sources.smallest)} to {_size(sources.largest)} pixels"
+def _charts(sizes: Sizes) -> Iterable[Chart]:
+    span = f"From {_size(sizes.smallest)} to {_size(sizes.largest)} pixels"
     yield _chart(
-        "Size", sources.megapixels, megapixels_chart, _megapixels, f"{span}, most often {{}}."
+        "Size", sizes.megapixels, megapixels_chart, _megapixels, f"{span}, most often {{}}."
     )
-    yield _chart("Shape", sources.aspect, aspect_chart, _ratio, "Width to height, most often {}.")
-    lost = f"On average {_percent(sources.mean_lost)} of an image, most often {{}}"
-    whole = f"{images(sources.uncropped) if sources.uncropped else 'none'} kept whole."
-    yield _chart("Lost to the crop", sources.lost, lost_chart, _share, f"{lost}; {whole}")
+    yield _chart("Shape", sizes.aspect, aspect_chart, _ratio, "Width to height, most often {}.")
+    lost = f"On average {_percent(sizes.mean_lost)} of an image, most often {{}}"
+    whole = f"{images(sizes.uncropped) if sizes.uncropped else 'none'} kept whole."
+    yield _chart("Lost to the crop", sizes.lost, lost_chart, _share, f"{lost}; {whole}")
 
 
 def _chart(
     title: str,
     histogram: Histogram,
-    draw: Callable[[Histogram], str],
+    draw: Callable[[Histogram], BarChart],
     words: Callable[[float, float], str],
     sentence: str,
 ) -> Chart:
-    begin, end, _ = histogram.peak
     ranges = [words(begin, end) for begin, end in pairwise(histogram.edges)]
-    svg = Markup(draw(histogram))  # noqa: S704 - it holds nothing but numbers and our own words
     rows = [row for row in zip(ranges, histogram.counts, strict=True) if row[1]]
-    return Chart(title, sentence.format(words(begin, end)), svg, rows)
+    peak = words(*histogram.peak)
+    return Chart(title, sentence.format(peak), draw(histogram), rows)
 
 
 def _size(size: Size) -> str:
@@ -135,13 +152,7 @@ def _size(size: Size) -> str:
 
 
 def _megapixels(begin: float, end: float) -> str:
-    return f"{_plain(begin)} to {_plain(end)} MP"
-
-
-def _plain(value: float) -> str:
-    """Two significant digits, never in scientific notation."""
-    rounded = float(f"{value:.2g}")
-    return f"{rounded:,.8f}".rstrip("0").rstrip(".")
+    return f"{plain(begin)} to {plain(end)} MP"
 
 
 def _ratio(begin: float, end: float) -> str:
@@ -153,13 +164,3 @@ def _ratio(begin: float, end: float) -> str:
 
 def _share(begin: float, end: float) -> str:
     return f"{begin:.0%} to {end:.0%}"
-
-
-def _eras(history: Sequence[Era]) -> Iterable[EraText]:
-    before: Mapping[str, str] = {}
-    for era in history:
-        new = {name: v for name, v in era.generator.items() if before.get(name) != v}
-        what = f"{era.action}, from {shard_name(era.from_shard)}"
-        versions = ", ".join(f"{name} {version}" for name, version in new.items())
-        yield EraText(era.since, what, versions)
-        before = era.generator

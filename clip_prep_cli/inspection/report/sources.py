@@ -1,103 +1,134 @@
-"""What the source images of a set were like, counted record by record."""
+"""What the source images of a set were like; `info` and the report both show it."""
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from typing import NamedTuple, TypeVar
 
-from clip_prep_cli.inspection.report.histogram import PER_DECADE, RATIO, SHARE, Bins, Histogram
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_prep_cli.inspection.report.histogram import (
+    PER_DECADE,
+    RATIO,
+    SHARE,
+    Histogram,
+    histogram,
+)
 from clip_prep_cli.pixels.geometry import geometry
 from clip_prep_cli.samples.records import Record
 
-Table = tuple[tuple[str, int], ...]
-"""Names and how often each came up, the most frequent first."""
+K = TypeVar("K", bound=str)
 
-Size = tuple[int, ...]
-"""Width and height in pixels; empty if there is no image."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+class Pixels(NamedTuple):
+    """The sizes of the images: width times height."""
+
+    smallest: int
+    median: int
+    largest: int
 
 
 @dataclass(frozen=True)
-class Sources:
-    """The live images of a set, as their files had them."""
+class Sizes:
+    """Sizes and shapes of images; there is at least one."""
 
-    images: int
-    bytes: int
+    pixels: Pixels
     smallest: Size
-    """By the number of pixels, as `largest`."""
+    """By the number of pixels, as `largest`; of several, the first."""
     largest: Size
     megapixels: Histogram
     aspect: Histogram
     """Width divided by height."""
     lost: Histogram
-    """The share of the picture that lies outside the crop."""
+    """The share of the picture that is outside the crop."""
     mean_lost: float
     uncropped: int
     """How many lose nothing."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of the live rows, as they were when they were converted."""
+
+    images: int
+    bytes: int
+    formats: Mapping[str, int]
+    """How many of each, most first; `modes` too."""
+    modes: Mapping[str, int]
+    duplicates: int
+    """Images whose file has the same content as that of another one before."""
     enlarged: tuple[int, ...]
     """For each resolution, how many have a side that is shorter."""
-    formats: Table
-    modes: Table
+    sizes: Sizes | None
+    """None: there is no image."""
 
 
 def sources(records: Iterable[Record], resolutions: Sequence[int]) -> Sources:
-    """Count `records`; the share lost is that at the first resolution.
+    """Count `records`, in about 40 bytes of memory an image.
 
-    At another resolution it differs by the rounding to whole pixels only.
+    The share lost is that at the first resolution; at another one it differs only by the rounding
+    to whole pixels.
     """
-    tally = _Tally(resolutions)
+    size = 0
+    formats, modes = Counter[str](), Counter[str]()
+    widths, heights, lost, contents = array("I"), array("I"), array("d"), bytearray()
     for record in records:
-        tally.add(record)
-    return tally.sources()
+        size += record.sample.size
+        formats[record.format] += 1
+        modes[record.mode] += 1
+        widths.append(record.width)
+        heights.append(record.height)
+        crop = geometry(record.width, record.height, resolutions[0])
+        lost.append(1 - crop.n_px**2 / (crop.width * crop.height))
+        contents += bytes.fromhex(record.xxh128)
+    duplicates = _duplicates(contents)
+    del contents  # what follows needs the memory
+    width, height = np.asarray(widths), np.asarray(heights)
+    short = np.minimum(width, height)
+    return Sources(
+        images=len(widths),
+        bytes=size,
+        formats=by_count(formats),
+        modes=by_count(modes),
+        duplicates=duplicates,
+        enlarged=tuple(int(np.count_nonzero(short < n_px)) for n_px in resolutions),
+        sizes=_sizes(width, height, np.asarray(lost)) if widths else None,
+    )
 
 
-class _Tally:
-    def __init__(self, resolutions: Sequence[int]) -> None:
-        self._resolutions = resolutions
-        self._images = self._bytes = self._uncropped = 0
-        self._lost = 0.0
-        self._smallest: Size = ()
-        self._largest: Size = ()
-        self._bins = Bins(PER_DECADE), Bins(RATIO), Bins(SHARE)
-        self._enlarged = [0] * len(resolutions)
-        self._formats: Counter[str] = Counter()
-        self._modes: Counter[str] = Counter()
-
-    def add(self, record: Record) -> None:
-        width, height = size = record.width, record.height
-        crop = geometry(width, height, self._resolutions[0])
-        lost = 1 - crop.n_px**2 / (crop.width * crop.height)
-        for bins, value in zip(
-            self._bins, (width * height / 1e6, width / height, lost), strict=True
-        ):
-            bins.add(value)
-        for n, n_px in enumerate(self._resolutions):
-            self._enlarged[n] += min(width, height) < n_px
-        self._images += 1
-        self._bytes += record.sample.size
-        self._lost += lost
-        self._uncropped += lost == 0
-        self._formats[record.format] += 1
-        self._modes[record.mode] += 1
-        self._smallest = min(self._smallest or size, size, key=prod)
-        self._largest = max(self._largest or size, size, key=prod)
-
-    def sources(self) -> Sources:
-        megapixels, aspect, lost = (bins.histogram() for bins in self._bins)
-        return Sources(
-            images=self._images,
-            bytes=self._bytes,
-            smallest=self._smallest,
-            largest=self._largest,
-            megapixels=megapixels,
-            aspect=aspect,
-            lost=lost,
-            mean_lost=self._lost / max(self._images, 1),
-            uncropped=self._uncropped,
-            enlarged=tuple(self._enlarged),
-            formats=_by_count(self._formats),
-            modes=_by_count(self._modes),
-        )
+def by_count(counts: Mapping[K, int]) -> dict[K, int]:
+    """Most first; equal ones by name, so that the order is always the same."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _by_count(names: Counter[str]) -> Table:
-    return tuple(sorted(names.items(), key=lambda item: (-item[1], item[0])))
+def _duplicates(contents: bytearray) -> int:
+    """How many of the checksums of 16 bytes each have been there before; sorts them in place."""
+    sums = np.frombuffer(contents, "S16")
+    sums.sort()
+    return int(np.count_nonzero(sums[1:] == sums[:-1]))
+
+
+def _sizes(
+    width: NDArray[np.uint32], height: NDArray[np.uint32], lost: NDArray[np.float64]
+) -> Sizes:
+    pixels = np.multiply(width, height, dtype=np.uint64)
+    ends = pixels.argmin(), pixels.argmax()
+    smallest, largest = ((int(width[n]), int(height[n])) for n in ends)
+    megapixels = histogram(pixels / 1e6, PER_DECADE)
+    pixels.sort()
+    middle = (len(pixels) - 1) // 2
+    return Sizes(
+        pixels=Pixels(*(int(pixels[n]) for n in (0, middle, -1))),
+        smallest=smallest,
+        largest=largest,
+        megapixels=megapixels,
+        aspect=histogram(width / height, RATIO),
+        lost=histogram(lost, SHARE),
+        mean_lost=float(lost.mean()),
+        uncropped=int(np.count_nonzero(lost == 0)),
+    )

@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple, Protocol
 
 from clip_prep_cli.samples.parts import Zipped
 
-Kind = Literal["file", "directory", "symlink", "hard link", "special file"]
+MemberKind = Literal["file", "directory", "symlink", "hard link", "special file"]
 
 
 class Member(NamedTuple):
     """One member: its name as it stands in the archive, and where its bytes are."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     offset: int
     """Of its bytes; of its header, if it is zipped."""
     size: int
@@ -21,9 +21,17 @@ class Member(NamedTuple):
     unsupported: str = ""
     """Why it cannot be read, and what to do."""
 
+    @property
+    def plain_name(self) -> str:
+        """The name as it is part of a sample's path."""
+        name = self.name
+        while name.startswith("./"):
+            name = name[2:]
+        return name
+
 
 @dataclass
-class Progress:
+class ListingProgress:
     """How far a listing is."""
 
     last: str = ""
@@ -41,11 +49,11 @@ class Progress:
 class Listing(Protocol):
     """The members of one archive."""
 
-    progress: Progress
+    progress: ListingProgress
 
     def members(self) -> Iterator[Member]:
         """The members in their order. Those of a stream are valid until the next is asked for.
 
         Raises:
-            Damage: the archive is not whole; after all members that are before the damage.
+            ImageError: the archive is not whole; after all members that are before the damage.
         """

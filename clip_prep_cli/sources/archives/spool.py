@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Condition
-from types import TracebackType
 from typing import Self
 
 from clip_prep_cli.errors import CannotContinueError, ImageError
@@ -15,7 +14,7 @@ from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.storage.durable import pwrite_all, remove, storage_error
 
 _FILES = 3
-"""One is being filled while workers read from another, and one lies between them."""
+"""One is being filled while workers read from another, and one is between them."""
 
 _TICK_SECONDS = 0.2
 
@@ -27,15 +26,20 @@ class Spool:
     """
 
     def __init__(
-        self, directory: Path | None, most: int, should_stop: Callable[[], bool] = lambda: False
+        self,
+        directory: Path | None,
+        most: int,
+        should_stop: Callable[[], bool] = lambda: False,
+        file_name: Callable[[int], str] = str,
     ) -> None:
-        """No sample of more than `most` bytes is copied.
+        """No sample of more than `most` bytes is copied; `file_name` names a shard's file.
 
         Without a `directory` none can be: workers are elsewhere, and see no disk of this machine.
         """
         self._directory = directory
         self._most = most
         self._should_stop = should_stop
+        self._file_name = file_name
         self._paths: dict[int, Path] = {}
         self._changed = Condition()
         self._number = -1
@@ -45,7 +49,7 @@ class Spool:
     def keep(self, streamed: Streamed, number: int) -> Part | None:
         """Where the sample is now, until shard `number` is released; None: it is damaged.
 
-        Waits while there are enough files, unless it should stop; then it is None as well.
+        Waits while there are enough files, unless it should stop; then it is None too.
 
         Raises:
             CannotContinueError: there is no space for it, or no directory.
@@ -67,7 +71,7 @@ class Spool:
             for piece in streamed.raw():
                 pwrite_all(self._file, piece, self._end)
                 self._end += len(piece)
-        except ImageError:  # the listing meets it as well, and says so
+        except ImageError:  # the listing meets it too, and reports it
             return None
         except OSError as error:
             raise storage_error(error, self._directory) from error
@@ -97,7 +101,7 @@ class Spool:
                     return False
                 self._changed.wait(_TICK_SECONDS)
             self._close()
-            path = directory / f"sources-{number:06}.{os.getpid()}.partial"
+            path = directory / self._file_name(number)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             self._paths[number] = path
         self._number, self._end = number, 0
@@ -111,12 +115,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
         for number in list(self._paths):
             self.release(number)

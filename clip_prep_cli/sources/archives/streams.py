@@ -5,9 +5,10 @@ from functools import cached_property
 from typing import BinaryIO
 
 from clip_prep_cli.errors import ImageError
+from clip_prep_cli.storage.retry import unreadable
 
 
-class Anywhere:
+class RandomAccess:
     """A file that can be read at any offset."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -21,7 +22,7 @@ class Anywhere:
             while len(data) < size and (more := self._file.read(size - len(data))):
                 data += more
         except OSError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         return data
 
     def reaches(self, offset: int) -> bool:
@@ -38,10 +39,10 @@ class Anywhere:
         try:
             return self._file.seek(0, 2)
         except OSError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
 
-class Stream:
+class ForwardStream:
     """Bytes that come one after the other, whatever the offset; what was passed is gone.
 
     It remembers what went wrong: from there on nothing else comes.
@@ -87,10 +88,6 @@ class Stream:
             self._damage = damage
             raise
         except OSError as error:
-            self._damage = _unreadable(error)
+            self._damage = unreadable(error)
             raise self._damage from error
         return True
-
-
-def _unreadable(error: OSError) -> ImageError:
-    return ImageError("unreadable", f"cannot be read: {error.strerror or error}")

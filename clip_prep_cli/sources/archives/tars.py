@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.parts import Readable
-from clip_prep_cli.sources.archives.members import Kind, Member, Progress
+from clip_prep_cli.sources.archives.kinds import ArchiveKind, register
+from clip_prep_cli.sources.archives.members import ListingProgress, Member, MemberKind
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
@@ -19,7 +20,7 @@ _MOST_EXTENDED = 1 << 20
 
 _FILES = (b"0", b"\0", b"7")
 _EXTENDED = (b"x", b"X", b"g", b"L", b"K")
-_WITHOUT_DATA: dict[bytes, Kind] = {
+_WITHOUT_DATA: dict[bytes, MemberKind] = {
     b"1": "hard link",
     b"2": "symlink",
     b"3": "special file",
@@ -50,7 +51,7 @@ class Tar:
         self._own: dict[str, str] = {}
         """What extended headers say of the next member."""
         self._everywhere: dict[str, str] = {}
-        self.progress = Progress()
+        self.progress = ListingProgress()
 
     def members(self) -> Iterator[Member]:
         """See `Listing`."""
@@ -66,7 +67,7 @@ class Tar:
         sparse = header.type == b"S" or any(key.startswith("GNU.sparse.") for key in said)
         name = said.get("GNU.sparse.name") or said.get("path") or header.name
         size = _number(said["size"].encode(), 10) if "size" in said else header.size
-        kind: Kind = _WITHOUT_DATA.get(header.type, "special file")
+        kind: MemberKind = _WITHOUT_DATA.get(header.type, "special file")
         if header.type in _FILES:
             kind = "directory" if name.endswith("/") else "file"
         if header.type in _WITHOUT_DATA or kind == "directory":
@@ -76,7 +77,7 @@ class Tar:
             self._skip_map()
         if sparse:
             kind = "file"
-        self.progress = Progress(name, inside=True)
+        self.progress = ListingProgress(name, inside=True)
         end = self._at + size
         if self._archive.size is None or end <= self._archive.size:
             yield Member(name, kind, self._at, size, unsupported=_SPARSE if sparse else "")
@@ -185,3 +186,6 @@ def _records(data: bytes) -> dict[str, str]:
 
 def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
+
+
+register(ArchiveKind((".tar",), Tar, "tar", b"ustar", mark_at=257))

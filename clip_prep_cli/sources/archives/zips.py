@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.parts import LOCAL_HEADER, LOCAL_SIGNATURE, Zipped
-from clip_prep_cli.sources.archives.members import Kind, Member, Progress
-from clip_prep_cli.sources.archives.streams import Anywhere
+from clip_prep_cli.sources.archives.kinds import ArchiveKind, register
+from clip_prep_cli.sources.archives.members import ListingProgress, Member, MemberKind
+from clip_prep_cli.sources.archives.streams import RandomAccess
 
 _END = struct.Struct("<4s4H2IH")
 _END_SIGNATURE = b"PK\x05\x06"
@@ -63,7 +64,7 @@ class _Header(NamedTuple):
     def member(self) -> Member:
         """The member that is described."""
         name = self.text()
-        kind: Kind = "file"
+        kind: MemberKind = "file"
         if name.endswith("/"):
             kind = "directory"
         elif self.attributes & _FILE_TYPE == _SYMLINK:
@@ -95,9 +96,9 @@ class _Directory(NamedTuple):
 class Zip:
     """A zip archive."""
 
-    def __init__(self, archive: Anywhere) -> None:
+    def __init__(self, archive: RandomAccess) -> None:
         self._archive = archive
-        self.progress = Progress()
+        self.progress = ListingProgress()
 
     def members(self) -> Iterator[Member]:
         """See `Listing`; without a sound directory, those from the front on, then the damage."""
@@ -243,3 +244,6 @@ def _wide(extra: bytes, *values: int) -> list[int]:
             value, wide = int.from_bytes(wide[:8], "little"), wide[8:]  # noqa: PLW2901
         found.append(value)
     return found
+
+
+register(ArchiveKind((".zip",), Zip, "zip", LOCAL_SIGNATURE))

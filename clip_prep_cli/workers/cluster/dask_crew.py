@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
 from clip_prep_cli.workers.cluster.output_check import check_output
-from clip_prep_cli.workers.cluster.task import Sealed, Task, Terms, convert_shard
+from clip_prep_cli.workers.cluster.task import Sealed, Task, TaskTerms, convert_shard
 from clip_prep_cli.workers.cluster.task_engine import no_clip_prep
 from clip_prep_cli.workers.cluster.version_check import (
     Difference,
@@ -77,7 +77,7 @@ class DaskCrew:
             "Committed shards are kept: start a scheduler, then run the same command again.",
         )
 
-    def check(self, terms: Terms) -> None:
+    def check(self, terms: TaskTerms) -> None:
         """Compare the workers that are there with this process, before any has work.
 
         Raises:
@@ -127,7 +127,7 @@ def run_task(task: Task, topic: str) -> Sealed:
     return convert_shard(task, tell, worker.address)
 
 
-def look_around(terms: Terms, dask_worker: "Worker") -> Seen:
+def look_around(terms: TaskTerms, dask_worker: "Worker") -> Seen:
     """On a worker: what it is made of, and whether it sees the output."""
     problem = None
     try:

@@ -1,27 +1,23 @@
 """Whether a worker on another machine sees the same files as the run that it works for."""
 
 import os
-import re
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from clip_prep_cli.errors import CannotContinueError, ClipPrepError
-from clip_prep_cli.sets.names import own_files
-from clip_prep_cli.storage.holder import LOCK_NAME
-from clip_prep_cli.storage.location import Location, remove_files
+from clip_prep_cli.sets.names import LOCK, is_partial_tensor, own_files
+from clip_prep_cli.storage.interface import Storage
 
 _PATIENCE = 3.0
 _LOOK_SECONDS = 0.2
-_PARTIAL_TENSORS = re.compile(r"\d+px/.*\.partial")
 
 
-def mark_of(directory: Location) -> bytes:
+def mark_of(directory: Storage) -> bytes:
     """What tells an output that a run holds from every other directory: its lock file."""
-    return (directory / LOCK_NAME).read_bytes()
+    return directory.read(LOCK)
 
 
-def check_output(directory: Location, mark: bytes, worker: str) -> None:
+def check_output(directory: Storage, mark: bytes, worker: str) -> None:
     """Refuse to write to a directory of that name that is another one.
 
     Raises:
@@ -38,21 +34,20 @@ def check_output(directory: Location, mark: bytes, worker: str) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def clear_up(directory: Location) -> None:
+def clear_up(directory: Storage) -> None:
     """Remove what workers have left that were killed, or given up for dead.
 
     One of those that lives can go on writing, to no effect: names are given by the run alone.
     """
     with suppress(OSError, ClipPrepError):  # the next run removes it
-        names = [name for name in own_files(directory) if _PARTIAL_TENSORS.fullmatch(name)]
-        remove_files([directory / name for name in names])
+        directory.remove(filter(is_partial_tensor, own_files(directory)))
 
 
-def _holds(directory: Location, mark: bytes) -> bool:
+def _holds(directory: Storage, mark: bytes) -> bool:
     """Look afresh: a client of NFS believes for a while what it has seen, unless it lists."""
     try:
-        if isinstance(directory, Path):
-            os.listdir(directory)
+        if directory.here:
+            os.listdir(directory.here)
         return mark_of(directory) == mark
     except OSError:
         return False

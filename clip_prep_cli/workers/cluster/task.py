@@ -13,9 +13,9 @@ from clip_prep_cli.common.versions import package_versions
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.shard import Unnamed
-from clip_prep_cli.sets.staging import hand_over, staging
+from clip_prep_cli.sets.staging import staging
 from clip_prep_cli.storage.durable import storage_error
-from clip_prep_cli.storage.location import Location
+from clip_prep_cli.storage.interface import Storage
 from clip_prep_cli.workers.batch import Converted, Outcome, Recipe
 from clip_prep_cli.workers.cluster.output_check import check_output
 from clip_prep_cli.workers.cluster.pool_cache import Kind, pool_of
@@ -26,15 +26,15 @@ _LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class TaskTerms:
     """What is the same for every task of a run."""
 
-    out: Location
+    out: Storage
     """Absolute: the same for all."""
     staging: Path | None
     """See `staging`; on the machine of a task."""
     mark: bytes
-    """By which a worker knows that it is the same; see `shared`."""
+    """By which a worker knows that it is the same; see `output_check`."""
     layouts: tuple[Layout, ...]
     recipe: Recipe
     timeout: float
@@ -46,7 +46,7 @@ class Terms:
 class Task(NamedTuple):
     """One shard to be made of these sources, a row each."""
 
-    terms: Terms
+    terms: TaskTerms
     shard: int
     sources: tuple[str | Part, ...]
 
@@ -89,7 +89,7 @@ def convert_shard(
         try:
             outcomes = _convert(engine, task, worker, tell)
             kept = [row for row, each in enumerate(outcomes) if isinstance(each, Converted)]
-            files = hand_over(product.shard, kept, scratch, terms.out)
+            files = product.shard.hand_over(kept, terms.out)
         except OSError as error:
             raise storage_error(error, scratch) from error
         finally:

@@ -12,9 +12,9 @@ from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sets.shard import Unnamed
 from clip_prep_cli.sets.tensorset import TensorSet
-from clip_prep_cli.storage.location import Location, remove_files, rename
+from clip_prep_cli.storage.interface import Storage
 from clip_prep_cli.workers.batch import Refused
-from clip_prep_cli.workers.cluster.task import Sealed, Task, Terms, convert_shard
+from clip_prep_cli.workers.cluster.task import Sealed, Task, TaskTerms, convert_shard
 from clip_prep_cli.workers.cluster.version_check import merged
 from clip_prep_cli.workers.engine import Made
 
@@ -67,21 +67,21 @@ class ExecutorCrew:
 class Delivered(NamedTuple):
     """A shard whose tensors are durable, but for their names."""
 
-    out: Location
+    out: Storage
     shard: int
     files: Mapping[str, Unnamed]
 
     def commit(self, tensors: TensorSet, results: Sequence[Record | Failure]) -> None:
         """Give the files their names; see `TensorSet.commit_sealed`."""
         for name, file in self.files.items():
-            rename(tensors.directory / file.partial, tensors.directory / name)
+            tensors.directory.rename(file.partial, name)
         sums = {name: file.sum for name, file in self.files.items()}
         tensors.commit_sealed(self.shard, sums, results)
 
     def discard(self) -> None:
         """Remove what has not got its name."""
         with suppress(OSError, ClipPrepError):  # the next run removes it
-            remove_files([self.out / file.partial for file in self.files.values()])
+            self.out.remove([file.partial for file in self.files.values()])
 
 
 class UnseenInputError(Exception):
@@ -104,7 +104,7 @@ class _Flight(NamedTuple):
 class TaskEngine:
     """Keeps a crew busy; tasks that get lost are sent again."""
 
-    def __init__(self, crew: Crew, terms: Terms, say: Callable[[str], None]) -> None:
+    def __init__(self, crew: Crew, terms: TaskTerms, say: Callable[[str], None]) -> None:
         """`say` hears why nothing happens."""
         self.versions: dict[str, str] = {}
         self.error: Exception | None = None

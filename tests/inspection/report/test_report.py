@@ -15,6 +15,7 @@ from PIL import Image
 
 from clip_prep_cli.sets.manifest import Counts
 from clip_prep_cli.sets.manifest import read_manifest as read_manifest_object
+from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import album, clip_prep, convert, paint, paths, read_manifest, rows
 from tests.support.html_page import Page
 
@@ -258,10 +259,10 @@ def test_nothing_yet(tmp_path: Path) -> None:
     """A set of which the first run was killed before its first shard."""
     out = tmp_path / "out"
     convert(album(tmp_path / "in", 1), out)
-    manifest = read_manifest_object(out)
+    manifest = read_manifest_object(LocalStorage(out))
     assert manifest
     empty = replace(manifest, shards=(), counts=Counts(), history=())
-    replace(empty, complete=False, failures=None).write(out)
+    replace(empty, complete=False, failures=None).write(LocalStorage(out))
     page = report(out)
     assert [totals(page)[name] for name in ("Images", "Failures", "Shards")] == ["0", "0", "0"]
     assert "Every image was converted." not in page.text()
@@ -271,9 +272,9 @@ def test_a_set_that_is_not_complete(tmp_path: Path) -> None:
     """As a run that was killed before anything failed leaves it."""
     out = tmp_path / "out"
     convert(album(tmp_path / "in", 2), out)
-    manifest = read_manifest_object(out)
+    manifest = read_manifest_object(LocalStorage(out))
     assert manifest
-    replace(manifest, complete=False, failures=None).write(out)
+    replace(manifest, complete=False, failures=None).write(LocalStorage(out))
     (out / "failures.jsonl").unlink()
     page = report(out)
     assert totals(page)["Failures"] == "0"
@@ -292,11 +293,11 @@ def test_history(tmp_path: Path) -> None:
     """Of a later era only what was new in it."""
     out = tmp_path / "out"
     convert(album(tmp_path / "in", 1), out)
-    manifest = read_manifest_object(out)
+    manifest = read_manifest_object(LocalStorage(out))
     assert manifest
     (era,) = manifest.history
     later = era._replace(from_shard=7, generator={**era.generator, "pillow": "99.0"})
-    replace(manifest, history=(era, later)).write(out)
+    replace(manifest, history=(era, later)).write(LocalStorage(out))
     first, second = report(out).texts("ol", "plain")[0].split(": convert, from shard-")[1:]
     assert "simplejpeg" in first
     assert second == "000007 pillow 99.0"

@@ -63,13 +63,12 @@ def test_damaged_rows(tmp_path: Path) -> None:
     assert "does not match its checksum" in said
 
 
-@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
-def test_without_the_extra(package: str, tmp_path: Path) -> None:
+def test_without_the_extra(tmp_path: Path) -> None:
     """What is missing and how to get it; everything else works."""
-    env = customized(tmp_path / "hook", f"import sys; sys.modules[{package!r}] = None")
+    env = customized(tmp_path / "hook", "import sys; sys.modules['jinja2'] = None")
     convert(album(tmp_path / "in", 1), tmp_path / "out", env=env)
     path = tmp_path / "page.html"
     said = clip_prep("report", tmp_path / "out", "-o", path, status=1, env=env).stderr
-    assert f"needs {package}" in said
+    assert "needs jinja2" in said
     assert "pip install 'clip-prep-cli[report]'" in said
     assert not path.exists()

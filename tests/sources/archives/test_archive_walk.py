@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,10 +16,13 @@ from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots
 from clip_prep_cli.sources.archive_walk import ArchiveWalk
-from clip_prep_cli.sources.archives.archive import Access, open_file, split
+from clip_prep_cli.sources.archives import archive as archive_module
+from clip_prep_cli.sources.archives.archive import split
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.sources.archives.streams import Anywhere
-from clip_prep_cli.sources.inputs import Inputs, Source
+from clip_prep_cli.sources.archives.streams import RandomAccess
+from clip_prep_cli.sources.files import LOCAL, Waiting, open_file
+from clip_prep_cli.sources.inputs import InputSamples
+from clip_prep_cli.sources.scope import InputRequest
 from clip_prep_cli.sources.selection import Selection, Sieve
 from tests.support.packing import KINDS, Members, pack, packed, zip_bytes
 
@@ -27,7 +31,7 @@ FEW = settings(
 )
 
 
-def found_in(source: Source) -> tuple[dict[str, bytes | ImageError], list[Failure]]:
+def found_in(source: InputSamples) -> tuple[dict[str, bytes | ImageError], list[Failure]]:
     """The bytes of every sample, or what is wrong with them, read as a run does; the failures."""
     contents: dict[str, bytes | ImageError] = {}
     failures = []
@@ -48,15 +52,15 @@ def content(sample: Sample) -> bytes | ImageError:
             return b"".join(part.unpacked())
         assert isinstance(part, Part)
         with open_file(part.file) as file:
-            return b"".join(part.unpacked(Anywhere(file).read_at))
+            return b"".join(part.unpacked(RandomAccess(file).read_at))
     except ImageError as damage:
         return damage
 
 
-def source(*inputs: Path, **selection: object) -> Source:
+def source(*inputs: Path, **selection: object) -> InputSamples:
     """The source of these inputs."""
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    return Source(Inputs([str(path) for path in inputs]), chosen, Roots())
+    return InputSamples(InputRequest([str(path) for path in inputs]), chosen, Roots())
 
 
 def test_selection(tmp_path: Path) -> None:
@@ -116,16 +120,20 @@ def test_where_a_path_leads(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_archives_that_workers_cannot_open(kind: str, tmp_path: Path) -> None:
+def test_archives_that_workers_cannot_open(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever opens an archive, its samples can be kept, and read where they are then."""
     archive = pack(tmp_path / f"x{kind}", CONTENTS)
     opened = []
 
-    def opening(name: str) -> BinaryIO:
-        opened.append(name)
+    def opening(path: str, _: Waiting) -> BinaryIO:
+        opened.append(path)
         return open_file(str(archive))
 
-    walk = ArchiveWalk(Sieve(Selection()), lambda: False, lambda _: Access(opening, in_place=False))
+    far = replace(LOCAL, in_place=False, open=opening)
+    monkeypatch.setattr(archive_module, "files_of", lambda _: far)
+    walk = ArchiveWalk(Sieve(Selection()))
     found = walk.samples(Sample(0, "x", 0, 7), f"far://away/x{kind}", "x")
     kept = {}
     (tmp_path / "spool").mkdir()

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_prep_cli.errors import ImageError
-from clip_prep_cli.sources.archives.decompress import gunzipped, unzstd
+from clip_prep_cli.sources.archives.tar_gz import gunzipped
+from clip_prep_cli.sources.archives.tar_zst import unzstd
 
 Unpack = Callable[[BinaryIO], Iterator[bytes]]
 

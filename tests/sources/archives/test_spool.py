@@ -9,26 +9,29 @@ import pytest
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.samples.parts import Part, Streamed
+from clip_prep_cli.sets.names import sources_file
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.sources.archives.streams import Anywhere, Stream
+from clip_prep_cli.sources.archives.streams import ForwardStream, RandomAccess
 from tests.support.command import wait_until
 
 
 def streamed(data: bytes, size: int | None = None) -> Streamed:
     """A sample that is all of a stream."""
-    return Streamed(Stream(iter([data])), Part("x.tgz", 0, len(data) if size is None else size))
+    return Streamed(
+        ForwardStream(iter([data])), Part("x.tgz", 0, len(data) if size is None else size)
+    )
 
 
 def content(part: Part | None) -> bytes:
     """The bytes of a part of a file."""
     assert part
     with open(part.file, "rb") as file:
-        return b"".join(part.unpacked(Anywhere(file).read_at))
+        return b"".join(part.unpacked(RandomAccess(file).read_at))
 
 
 def test_copies(tmp_path: Path) -> None:
     """Each sample is there until its shard is released; in the end nothing is."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         first, second = spool.keep(streamed(b"one"), 7), spool.keep(streamed(b"three"), 7)
         third = spool.keep(streamed(b"four"), 8)
         assert list(map(content, (first, second, third))) == [b"one", b"three", b"four"]
@@ -41,7 +44,7 @@ def test_copies(tmp_path: Path) -> None:
 
 def test_damaged_and_too_large(tmp_path: Path) -> None:
     """A sample that ends too early is none; one that no image can be is not copied."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         assert spool.keep(streamed(b"one", 9), 0) is None
         assert content(spool.keep(streamed(b"two"), 0)) == b"two"
         large = streamed(bytes(101))
@@ -51,7 +54,7 @@ def test_damaged_and_too_large(tmp_path: Path) -> None:
 
 def test_taken_back(tmp_path: Path) -> None:
     """What turns out not to be needed makes room for the next one; what is no copy stays."""
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         first, second = spool.keep(streamed(b"one"), 0), spool.keep(streamed(b"three"), 0)
         assert first
         assert second
@@ -67,7 +70,7 @@ def test_few_at_a_time(tmp_path: Path) -> None:
     """Who fills it waits for who empties it, or until it should stop."""
     stopping = threading.Event()
     kept: list[Part | None] = []
-    with Spool(tmp_path, 100, stopping.is_set) as spool:
+    with Spool(tmp_path, 100, stopping.is_set, sources_file) as spool:
 
         def fill() -> None:
             kept.extend(spool.keep(streamed(b"x"), number) for number in range(5))
@@ -90,7 +93,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with Spool(tmp_path, 100) as spool:
+    with Spool(tmp_path, 100, file_name=sources_file) as spool:
         monkeypatch.setattr(os, "pwrite", full)
         with pytest.raises(CannotContinueError, match="No space left"):
             spool.keep(streamed(b"one"), 0)
@@ -99,9 +102,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stream_is_read_once() -> None:
     """Bytes by their offset, forwards."""
-    stream = Stream(iter([b"abc", b"", b"defg", b"h"]))
+    stream = ForwardStream(iter([b"abc", b"", b"defg", b"h"]))
     assert stream.read_at(1, 3) == b"bcd"
     assert stream.reaches(6)
     assert stream.read_at(6, 9) == b"gh"
     assert not stream.reaches(9)
-    assert Anywhere(io.BytesIO(b"abc")).read_at(1, 9) == b"bc"
+    assert RandomAccess(io.BytesIO(b"abc")).read_at(1, 9) == b"bc"

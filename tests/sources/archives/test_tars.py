@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.sources.archives.members import Member
-from clip_prep_cli.sources.archives.streams import Anywhere, Stream
+from clip_prep_cli.sources.archives.streams import ForwardStream, RandomAccess
 from clip_prep_cli.sources.archives.tars import Tar
 from tests.support.packing import tar_bytes
 
@@ -21,9 +21,9 @@ FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 
 def members_of(data: bytes) -> list[Member]:
     """The members that are found in an archive, in both ways of reading it."""
-    found = list(Tar(Anywhere(io.BytesIO(data))).members())
+    found = list(Tar(RandomAccess(io.BytesIO(data))).members())
     pieces = (data[at : at + 700] for at in range(0, len(data), 700))
-    assert list(Tar(Stream(pieces)).members()) == found
+    assert list(Tar(ForwardStream(pieces)).members()) == found
     return found
 
 
@@ -63,14 +63,14 @@ def test_sizes_beyond_octal_digits() -> None:
     info = tarfile.TarInfo("huge.png")
     info.size = 1 << 40
     header = info.tobuf(tarfile.GNU_FORMAT)
-    tar = Tar(Stream(iter([header])))
+    tar = Tar(ForwardStream(iter([header])))
     members = tar.members()
     assert next(members).size == 1 << 40
     with pytest.raises(ImageError):
         next(members)
     assert tar.progress.left() == "huge.png and everything after it were not read"
     with pytest.raises(ImageError):
-        next(Tar(Anywhere(io.BytesIO(header))).members())
+        next(Tar(RandomAccess(io.BytesIO(header))).members())
 
 
 @pytest.mark.parametrize("kind", [b"L", b"x", b"g"])
@@ -95,7 +95,7 @@ def test_more_behind_the_end() -> None:
     """Blocks of zeros in the middle, as a lost sector leaves them, do not pass for the end."""
     data = tar_bytes({"a.png": b"1", "b.png": b"2", "c.png": b"3"})
     holed = data[:1024] + bytes(1024) + data[2048:]
-    tar = Tar(Anywhere(io.BytesIO(holed)))
+    tar = Tar(RandomAccess(io.BytesIO(holed)))
     members = tar.members()
     assert next(members).name == "a.png"
     with pytest.raises(ImageError, match="end"):

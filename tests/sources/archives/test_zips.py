@@ -16,7 +16,7 @@ from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples import parts
 from clip_prep_cli.samples.parts import Part, Zipped
 from clip_prep_cli.sources.archives.members import Member
-from clip_prep_cli.sources.archives.streams import Anywhere
+from clip_prep_cli.sources.archives.streams import RandomAccess
 from clip_prep_cli.sources.archives.zips import Zip
 from tests.support.packing import zip_bytes
 
@@ -25,11 +25,11 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size
 
 def contents_of(data: bytes) -> dict[str, bytes]:
     """The bytes of every member."""
-    archive = Anywhere(io.BytesIO(data))
+    archive = RandomAccess(io.BytesIO(data))
     return {member.name: content(member, archive) for member in Zip(archive).members()}
 
 
-def content(member: Member, archive: Anywhere) -> bytes:
+def content(member: Member, archive: RandomAccess) -> bytes:
     """The bytes of a member."""
     part = Part("", member.offset, member.size, None, member.zipped)
     return b"".join(part.unpacked(archive.read_at))
@@ -59,7 +59,7 @@ def test_zip64(monkeypatch: pytest.MonkeyPatch) -> None:
     assert contents_of(b"a program" + data) == members
     found: list[Member] = []
     with pytest.raises(ImageError):
-        found.extend(Zip(Anywhere(io.BytesIO(data[:-30]))).members())
+        found.extend(Zip(RandomAccess(io.BytesIO(data[:-30]))).members())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def listed(data: bytes) -> tuple[list[Member], str]:
     """The members, and what is said of the damage."""
     members = []
     try:
-        for member in Zip(Anywhere(io.BytesIO(data))).members():
+        for member in Zip(RandomAccess(io.BytesIO(data))).members():
             members.append(member)  # noqa: PERF402 - those before the damage are wanted
     except ImageError as damage:
         return members, f"{damage.reason}: {damage.detail}"
@@ -196,9 +196,9 @@ def test_a_large_directory_is_not_held_in_memory(tmp_path: Path) -> None:
     with sparse.open("rb", buffering=0) as file:
         tracemalloc.start()
         try:
-            assert sum(1 for _ in Zip(Anywhere(buffer)).members()) == 300
+            assert sum(1 for _ in Zip(RandomAccess(buffer)).members()) == 300
             with pytest.raises(ImageError, match="directory is damaged"):
-                list(Zip(Anywhere(file)).members())
+                list(Zip(RandomAccess(file)).members())
             assert tracemalloc.get_traced_memory()[1] < 6 << 20
         finally:
             tracemalloc.stop()
@@ -212,14 +212,14 @@ def test_links_and_folders() -> None:
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
         archive.writestr(zipfile.ZipInfo("d/"), "")
-    kinds = [(each.name, each.kind) for each in Zip(Anywhere(buffer)).members()]
+    kinds = [(each.name, each.kind) for each in Zip(RandomAccess(buffer)).members()]
     assert kinds == [("link.png", "symlink"), ("d/", "directory")]
 
 
 def test_members_that_are_not_what_they_claim() -> None:
     """Sizes and checksums are those of the bytes, or it is damage; no bomb is unpacked."""
     bomb = bytes(50 << 20)
-    archive = Anywhere(io.BytesIO(zip_bytes({"a": bomb}, zipfile.ZIP_DEFLATED)))
+    archive = RandomAccess(io.BytesIO(zip_bytes({"a": bomb}, zipfile.ZIP_DEFLATED)))
     (member,) = Zip(archive).members()
     assert member.zipped
     assert content(member, archive) == bomb

@@ -18,7 +18,7 @@ import pytest
 from clip_prep_cli import convert
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.run.convert import Report
-from clip_prep_cli.storage.holder import LOCK_NAME
+from clip_prep_cli.sets.names import LOCK
 from clip_prep_cli.workers.cluster import output_check
 from clip_prep_cli.workers.cluster.task import Task, convert_shard
 from clip_prep_cli.workers.cluster.version_check import Difference, merged, refusal
@@ -131,7 +131,7 @@ def test_a_late_answer(
     run(source, tmp_path / "out", executor=executor)
     with pytest.raises(CannotContinueError, match="does not see this run's output"):
         convert_shard(executor.tasks[0])
-    lock = tmp_path / "out" / LOCK_NAME
+    lock = tmp_path / "out" / LOCK
     lock.write_text("another run")
     with pytest.raises(CannotContinueError, match="does not see this run's output"):
         convert_shard(executor.tasks[0])

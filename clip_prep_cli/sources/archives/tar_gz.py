@@ -1,23 +1,17 @@
-"""Compressed files, piece by piece, up to the first byte that is damaged."""
+"""Tar archives that are compressed by gzip: unpacked up to the first byte that is damaged."""
 
-import sys
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from clip_prep_cli.errors import ImageError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from clip_prep_cli.sources.archives.kinds import ArchiveKind, register
+from clip_prep_cli.sources.archives.tars import Tar
 
 _PACKED_AT_ONCE = 1 << 15
-"""Of which deflate makes at most a thousand times as much."""
+"""Deflate expands this at most a thousand times."""
 
-_UNPACKED_AT_ONCE = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
-_CUT_OFF = "the compressed data is truncated"
 
 
 def gunzipped(file: BinaryIO) -> Iterator[bytes]:
@@ -45,7 +39,7 @@ def gunzipped(file: BinaryIO) -> Iterator[bytes]:
             if not packed:
                 return
             inflater = zlib.decompressobj(_GZIP)
-    raise ImageError("truncated", _CUT_OFF)
+    raise ImageError("truncated", "the compressed data is truncated")
 
 
 def _salvaged(inflater: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
@@ -57,24 +51,4 @@ def _salvaged(inflater: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
             return
 
 
-def unzstd(file: BinaryIO) -> Iterator[bytes]:
-    """What a Zstandard file holds.
-
-    Raises:
-        ImageError: it is cut off, or damaged; after all that could be had.
-        OSError: it cannot be read.
-    """
-    packed = file.read(_PACKED_AT_ONCE)
-    while True:
-        unpacker = zstd.ZstdDecompressor()
-        while not unpacker.eof:
-            if not packed and unpacker.needs_input:
-                raise ImageError("truncated", _CUT_OFF)
-            try:
-                yield unpacker.decompress(packed, _UNPACKED_AT_ONCE)
-            except zstd.ZstdError as error:
-                raise ImageError("corrupt", f"the compressed data is damaged ({error})") from error
-            packed = file.read(_PACKED_AT_ONCE) if unpacker.needs_input else b""
-        packed = unpacker.unused_data or packed or file.read(_PACKED_AT_ONCE)
-        if not packed:
-            return
+register(ArchiveKind((".tar.gz", ".tgz"), Tar, "gzip", b"\x1f\x8b", decompressed=gunzipped))

@@ -12,10 +12,10 @@ from clip_prep_cli.samples.grouping import shards
 from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.samples.records import Sample
 from clip_prep_cli.samples.roots import Identity, Roots, joined
-from clip_prep_cli.sources.archive_walk import name_digest
-from clip_prep_cli.sources.archives.archive import Archive, is_archive, plain_name, split
+from clip_prep_cli.sources.archives.archive import Archive, split
+from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.archives.spool import Spool
-from clip_prep_cli.storage.listing import look_at_file
+from clip_prep_cli.sources.files import files_of
 from clip_prep_cli.storage.urls import is_url
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _AT_ONCE = 512
 
 
-class Found(NamedTuple, Generic[T]):
+class FoundSource(NamedTuple, Generic[T]):
     """Where the bytes of a source are now; None: nowhere."""
 
     key: T
@@ -33,15 +33,17 @@ class Found(NamedTuple, Generic[T]):
     """Of the archive that it is in."""
 
 
-class Some(NamedTuple, Generic[T]):
+class FoundSources(NamedTuple, Generic[T]):
     """Some of the sources that were asked for."""
 
-    found: tuple[Found[T], ...]
+    found: tuple[FoundSource[T], ...]
     passing: bool
     """Whether they can be read only until the next ones are asked for."""
 
 
-def find(roots: Sequence[str], wanted: Iterable[tuple[T, Sample]], most: int) -> Iterator[Some[T]]:
+def find(
+    roots: Sequence[str], wanted: Iterable[tuple[T, Sample]], most: int
+) -> Iterator[FoundSources[T]]:
     """The sources of samples, some at a time.
 
     Each archive is read once, and of a compressed one only so much is on disk at a time. Nothing of
@@ -49,44 +51,49 @@ def find(roots: Sequence[str], wanted: Iterable[tuple[T, Sample]], most: int) ->
     """
     in_archives: dict[str, dict[str, T]] = {}
 
-    def on_disk() -> Iterator[Found[T]]:
+    def on_disk() -> Iterator[FoundSource[T]]:
         for key, sample in wanted:
             root = roots[sample.root]
             place = split(root, sample.path)
             if place is None or is_archive(sample.path):  # an archive is no image itself
-                yield Found(key, None)
+                yield FoundSource(key, None)
             elif place.archive is None:
-                yield Found(key, joined(root, sample.path))
+                yield FoundSource(key, joined(root, sample.path))
             else:
                 in_archives.setdefault(joined(root, place.archive), {})[place.member] = key
 
     for some in shards(on_disk(), _AT_ONCE):
-        yield Some(some, passing=False)
+        yield FoundSources(some, passing=False)
     for archive, keys in in_archives.items():
         with (
             TemporaryDirectory(prefix="clip-prep-") as directory,
             Spool(Path(directory), most) as spool,
         ):
             for number, some in enumerate(shards(_in_archive(archive, keys, spool), _AT_ONCE)):
-                yield Some(some, passing=True)
+                yield FoundSources(some, passing=True)
                 spool.release(number)
 
 
-def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[Found[T]]:
+def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[FoundSource[T]]:
     """The members of an archive that have a key; of what is behind a damage nothing is known."""
     count = 0
     with suppress(ImageError, OSError):
-        stamp = look_at_file(path).mtime_ns if is_url(path) else os.stat(path).st_mtime_ns
-        for member, part in Archive(path, stamp):
-            name = plain_name(member.name)
-            if member.kind != "file" or name not in keys:
+        stamp = files_of(path).stat(path).mtime_ns
+        for name, part in Archive(path, stamp).files():
+            if name not in keys:
                 continue
             source = spool.keep(part, count // _AT_ONCE) if isinstance(part, Streamed) else part
-            yield Found(keys.pop(name), source, stamp)
+            yield FoundSource(keys.pop(name), source, stamp)
             count += 1
             if not keys:
                 return
-    yield from (Found(key, None) for key in keys.values())
+    yield from (FoundSource(key, None) for key in keys.values())
+
+
+def may_be_there(source: str | Part) -> bool:
+    """Whether a source is not known to be gone; of what is at a URL, only reading it tells."""
+    path = source.file if isinstance(source, Part) else source
+    return is_url(path) or os.path.exists(path)
 
 
 def gone(
@@ -113,11 +120,10 @@ def gone(
 
 
 def _absent(archive: str, names: Iterable[str]) -> Iterable[str]:
-    absent = {name_digest(name): name for name in names}
+    absent = dict.fromkeys(names)
     try:
-        for member, _ in Archive(archive, 0):
-            if member.kind == "file":
-                absent.pop(name_digest(plain_name(member.name)), None)
+        for name, _ in Archive(archive, 0).files():
+            absent.pop(name, None)
     except ImageError:
         return ()
-    return absent.values()
+    return absent

@@ -1,44 +1,69 @@
-"""Directories, and the archives in them, walked in sorted order, lazily."""
+"""Directories of this machine, and archives in them, walked in sorted order, lazily."""
 
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from stat import S_ISREG
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from clip_prep_cli.samples.records import Failure, Sample
-from clip_prep_cli.samples.roots import Roots
+from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
-from clip_prep_cli.sources.archives.archive import is_archive
-from clip_prep_cli.sources.selection import Sieve
+from clip_prep_cli.sources.archives.kinds import is_archive
+from clip_prep_cli.sources.files import LOCAL
+from clip_prep_cli.sources.scope import Answer, Scope
 
 
-class Bounds(NamedTuple):
-    """Where a walk does not go: what is an input itself is not found again by the walk of another.
-
-    `output` is the identity of the output directory, if there is one.
-    """
-
-    directories: Container[str]
-    files: Container[str]
-    output: tuple[int, int] | None
-
-
-class Walk:
+class LocalWalk:
     """The samples below directories of this machine."""
 
-    def __init__(
-        self, sieve: Sieve, roots: Roots, bounds: Bounds, should_stop: Callable[[], bool]
-    ) -> None:
-        self._sieve = sieve
-        self._roots = roots
-        self._bounds = bounds
-        self._should_stop = should_stop
-        self._archives = ArchiveWalk(sieve, should_stop)
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._sieve = scope.sieve
+        self._should_stop = scope.request.waiting.should_stop
+        self._output = identity(scope.request.avoid) if scope.request.avoid else None
+        self._archives = ArchiveWalk(scope.sieve, scope.request.waiting)
+
+    def named(self, names: Iterable[str]) -> dict[str, Answer]:
+        """What each input is, by its absolute name."""
+        return {path: Answer(os.path.isdir(path)) for path in map(LOCAL.absolute, names)}
+
+    def ask(self, _: str) -> None:
+        """Nothing is asked ahead."""
+
+    def sample(self, path: str, _: Answer) -> Sample | Failure:
+        """What a named file stands for, by what it is now."""
+        root, below_root = self._scope.roots.locate(path)
+        try:
+            stat = LOCAL.stat(path)
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+            if path.endswith("\r"):
+                why = f"{why}; its name ends in a carriage return (Windows line ending)"
+            return unreadable_at(root, below_root, why)
+        return Sample(root, below_root, stat.size, stat.mtime_ns)
+
+    def is_gone(self, path: str) -> bool:
+        """Whether a file has certainly been deleted.
+
+        One that cannot be looked at may well be there; and so may one below a directory that is
+        empty, which is how the place of a disk looks that is not mounted.
+        """
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            parent = os.path.dirname(path)
+            while not os.path.isdir(parent):
+                parent = os.path.dirname(parent)
+            with suppress(OSError), os.scandir(parent) as found:
+                return any(found)
+        except OSError:
+            return False
+        return False
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure."""
         ignored = self._sieve.ignored
-        if self._bounds.output and identity(top) == self._bounds.output:
+        if self._output and identity(top) == self._output:
             ignored["output"] += 1
             return
         # A stack of half-read listings instead of recursion: depth costs no Python frames.
@@ -52,7 +77,7 @@ class Walk:
                 found = identity(item.path)
                 # A followed link that leads back to a directory above it would never end; folders
                 # that are full of links to each other would have as many paths as orders.
-                if found and found == self._bounds.output:
+                if found and found == self._output:
                     ignored["output"] += 1
                     continue
                 again = item.linked and found in linked
@@ -67,7 +92,7 @@ class Walk:
 
     def _listing(self, folder: "_Folder") -> Iterator["Sample | Failure | _Folder"]:
         """The samples and the subdirectories of one directory, sorted by the bytes of the name."""
-        root, below_root = self._roots.locate(folder.path)
+        root, below_root = self._scope.roots.locate(folder.path)
         # Joined here once: of a million paths that is most of the work.
         path_to, below_to, root_to = (
             os.path.join(each, "") for each in (folder.path, folder.below, below_root)
@@ -76,23 +101,23 @@ class Walk:
             with os.scandir(folder.path) as found:
                 entries = sorted(map(_packed, found))
         except OSError as error:
-            sample = Sample(root, below_root or ".", 0, 0)
-            yield Failure(sample, "unreadable", f"cannot be listed: {error.strerror}", None)
+            yield unreadable_at(root, below_root or ".", f"cannot be listed: {error.strerror}")
             return
-        for entry in map(_Entry.unpacked, entries):
+        for packed in entries:
             if self._should_stop():
                 return
-            path, below = path_to + entry.name, below_to + entry.name
-            if entry.is_directory:
+            name, is_link = os.fsdecode(packed[:-3]), packed.endswith(b"l")
+            path, below = path_to + name, below_to + name
+            if packed.endswith((b"d-", b"dl")):
                 # A directory that is an input itself is walked as such.
-                if path not in self._bounds.directories and not self._sieve.passes_over(
-                    entry.name, below + "/", is_link=entry.is_link
+                if path not in self._scope.directories and not self._sieve.passes_over(
+                    name, below + "/", is_link=is_link
                 ):
-                    yield _Folder(path, below, folder.linked or entry.is_link)
-            elif path not in self._bounds.files and takes_file(
-                self._sieve, entry.name, below, is_link=entry.is_link
+                    yield _Folder(path, below, folder.linked or is_link)
+            elif path not in self._scope.files and takes_file(
+                self._sieve, name, below, is_link=is_link
             ):
-                yield from self._sample(path, root, root_to + entry.name, below)
+                yield from self._sample(path, root, root_to + name, below)
 
     def _sample(
         self, path: str, root: int, below_root: str, below: str
@@ -100,8 +125,7 @@ class Walk:
         try:
             stat = os.stat(path)
         except OSError as error:
-            sample = Sample(root, below_root, 0, 0)
-            yield Failure(sample, "unreadable", f"cannot be read: {error.strerror}", None)
+            yield unreadable_at(root, below_root, f"cannot be read: {error.strerror}")
             return
         sample = Sample(root, below_root, stat.st_size, stat.st_mtime_ns)
         if not S_ISREG(stat.st_mode):
@@ -120,22 +144,11 @@ class _Folder(NamedTuple):
     linked: bool
 
 
-class _Entry(NamedTuple):
-    """A name in a directory; whether it is a directory is told of what a link leads to."""
-
-    name: str
-    is_directory: bool
-    is_link: bool
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> Self:
-        return cls(os.fsdecode(packed[:-3]), packed[-2:-1] == b"d", packed[-1:] == b"l")
-
-
 def _packed(entry: os.DirEntry[str]) -> bytes:
     """An entry in a fifth of an `os.DirEntry`, that sorts by its name: a folder may hold millions.
 
-    No name holds the zero byte that ends it here.
+    No name holds the zero byte that ends it here. Behind it: a directory or not (what a link leads
+    to counts), a link or not.
     """
     try:
         directory = entry.is_dir()
