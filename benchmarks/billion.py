@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 
 import click
 
+from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
 from clip_prep_cli.pixels.models import MODELS
-from clip_prep_cli.sets.tensor_files import ITEM_BYTES
+from clip_prep_cli.pixels.transforms import openai
+from clip_prep_cli.sets.layout import Layout
 
 RESULTS = Path(__file__).with_name("results")
 SHARD = 1024
+SIZES = sorted({transform.side for transform in MODELS.values()})
 
 
 class Work(NamedTuple):
@@ -84,7 +87,7 @@ def figures() -> Figures:
 def lines(work: Work, of: Figures) -> Iterator[Line]:
     """The lines of the estimate."""
     n, part = work.images, min(work.set_images, work.images)
-    row = 3 * work.n_px**2 * ITEM_BYTES[work.dtype]
+    row = Layout(openai(work.n_px), work.dtype, "npy").row_bytes
     shards, part_shards = math.ceil(n / SHARD), math.ceil(part / SHARD)
     rate = work.cores * 1e3 / of.worker_ms
 
@@ -147,8 +150,8 @@ def duration(seconds: float) -> str:
 @click.option("--cores", default=32, show_default=True, help="Cores per machine.")
 @click.option("--kilobytes", default=105.3, show_default=True, help="Mean size of an image file.")
 @click.option("--worker-ms", type=float, help="CPU time per image, if not as measured.")
-@click.option("--n-px", default=224, type=click.Choice(sorted({*MODELS.values()})))
-@click.option("--dtype", default="float32", type=click.Choice([*ITEM_BYTES]))
+@click.option("--n-px", default=224, type=click.Choice(SIZES))
+@click.option("--dtype", default="float32", type=click.Choice([*ITEM_DTYPE]))
 def main(worker_ms: float | None, **work: Any) -> None:
     """Compute and print."""
     of = figures()

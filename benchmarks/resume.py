@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.samples.records import Record, Sample
 from clip_prep_cli.sets.layout import FileSum
 from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, now
@@ -51,7 +52,7 @@ def make_tree(directory: Path, count: int) -> list[Sample]:
 
 def make_set(directory: Path, root: Path, samples: list[Sample]) -> None:
     """Make a set that contains all of them."""
-    settings = SetSettings((224,), dtype="uint8")
+    settings = SetSettings((openai(224),), dtype="uint8")
     (layout,) = settings.layouts
     (directory / layout.folder).mkdir(parents=True)
     (directory / "index").mkdir()

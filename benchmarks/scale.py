@@ -23,6 +23,7 @@ from typing import Any
 import click
 from resume import PER_FOLDER, listing
 
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import FileSum
 from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, now
 from clip_prep_cli.sets.names import index_file
@@ -157,7 +158,7 @@ def per_image(found: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
 
 def manifest_costs(count: int) -> dict[str, float]:
     """The cost per shard of a manifest of `count` shards: bytes, microseconds to write and read."""
-    settings = SetSettings((224,), dtype="uint8")
+    settings = SetSettings((openai(224),), dtype="uint8")
     (layout,) = settings.layouts
     size, digest = layout.file_bytes(settings.shard_size), "0123456789abcdef" * 2
     shards = [

@@ -13,8 +13,9 @@ import xxhash
 from clip_prep_cli.pixels.decode import Decoder
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import best_kernel
-from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import preprocess
+from clip_prep_cli.pixels.pipeline import Pipeline
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.workers.row_writer import RowWriter, open_target
 
 
@@ -38,9 +39,9 @@ class Stopwatch:
 
 def stages(paths: list[str], n_px: int) -> dict[str, float]:
     """Median milliseconds per image of each stage; `write` is the time until it is on disk."""
-    table = lookup_table("float32")
-    writer = RowWriter((3, n_px, n_px), table.dtype)
-    decoder, kernel, watch = Decoder(DEFAULT_MAX_PIXELS), best_kernel(), Stopwatch()
+    pipeline = Pipeline(openai(n_px), "float32", OPENAI, best_kernel())
+    writer = RowWriter(pipeline.shape, pipeline.table.dtype)
+    decoder, watch = Decoder(DEFAULT_MAX_PIXELS), Stopwatch()
     with tempfile.NamedTemporaryFile(dir=".") as scratch:
         target = open_target(scratch.name, writer.row_bytes)
         for path in paths:
@@ -52,7 +53,7 @@ def stages(paths: list[str], n_px: int) -> dict[str, float]:
                 image = decoder.decode(data)
             row = writer.buffer()
             with watch.stage("resize, crop, normalize"):
-                preprocess(image.pixels, n_px, table, row, kernel)
+                pipeline.fill(image.pixels, row)
             with watch.stage("checksum of the row"):
                 xxhash.xxh3_64_hexdigest(row.data)
             with watch.stage("write"):

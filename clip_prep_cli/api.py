@@ -14,11 +14,10 @@ from clip_prep_cli.common.versions import Change, versions_warning
 from clip_prep_cli.errors import ImageError, UsageError
 from clip_prep_cli.pixels.decode import Decoder, reason_of
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
-from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.pixels.models import transform_of
 from clip_prep_cli.pixels.native import best_kernel
-from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import as_pixels
-from clip_prep_cli.pixels.pipeline import preprocess as fill
+from clip_prep_cli.pixels.pipeline import Pipeline, as_pixels
+from clip_prep_cli.pixels.references import OPENAI
 from clip_prep_cli.run.convert import Report, run
 from clip_prep_cli.run.convert import dry_run as list_only
 from clip_prep_cli.run.execute import Watch
@@ -49,21 +48,20 @@ def preprocess(
         ImageError: the image cannot be converted.
         OSError: the file cannot be read.
     """
-    if model not in MODELS:
-        raise UsageError(f"{model!r} is not a known model.", f"Use one of {', '.join(MODELS)}.")
+    transform = transform_of(model)
     if dtype not in _DTYPES:
         raise UsageError(f"dtype cannot be {dtype!r}.", f"Use one of {', '.join(_DTYPES)}.")
     name = "image" if isinstance(image, bytes | Image.Image) else os.fspath(image)
     if not isinstance(image, bytes | Image.Image):
         image = Path(image).read_bytes()
-    table = lookup_table(dtype)
-    out = np.empty((3, MODELS[model], MODELS[model]), table.dtype)
+    pipeline = Pipeline(transform, dtype, OPENAI, best_kernel())
+    out = np.empty(pipeline.shape, pipeline.table.dtype)
     try:
         if isinstance(image, bytes):
             pixels = Decoder(DEFAULT_MAX_PIXELS).decode(memoryview(image)).pixels
         else:
-            pixels = as_pixels(image)
-        fill(pixels, MODELS[model], table, out, best_kernel())
+            pixels = as_pixels(image, OPENAI)
+        pipeline.fill(pixels, out)
     # Decoders raise whatever they like; see the boundary in `worker`.
     except Exception as error:
         raise ImageError(*reason_of(error), name) from error

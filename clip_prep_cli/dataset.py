@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.pixels.models import MODELS
-from clip_prep_cli.pixels.normalize import ITEM_DTYPE, lookup_table, normalize
+from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
+from clip_prep_cli.pixels.models import transform_of
+from clip_prep_cli.pixels.normalize import lookup_table, normalize
 from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.layout import Layout, rows_begin
 from clip_prep_cli.sets.stored import StoredSet
@@ -72,11 +73,16 @@ class TensorDataset(Dataset[Any]):
         """The absolute path of each image, as it was when it was converted."""
         self._item = item
         normalized = self.layout.dtype != "uint8" or raw
-        self._table = None if normalized else lookup_table("float32")
+        settings = self._stored.manifest.settings
+        self._table = (
+            None
+            if normalized
+            else lookup_table(self.layout.transform, "float32", settings.reference)
+        )
         self._dtype = (
             torch.float32 if self._table is not None else getattr(torch, self.layout.dtype)
         )
-        self._shape = (3, self.layout.n_px, self.layout.n_px)
+        self._shape = self.layout.transform.shape
         self._samples = {entry.number: entry.samples for entry in self._stored.manifest.shards}
         self._maps: dict[int, NDArray[Any]] = {}
 
@@ -156,12 +162,11 @@ class TensorDataset(Dataset[Any]):
         return rows
 
     def _map(self, shard: int) -> NDArray[Any]:
-        shape = (-1, 3, self.layout.n_px, self.layout.n_px)
         begin = rows_begin(self._stored.directory, self.layout.file(shard))
         data = np.memmap(
             self._file(shard), np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
         )
-        return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(shape)
+        return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(-1, *self._shape)
 
     def _file(self, shard: int) -> Path:
         return self._directory / self.layout.file(shard)
@@ -234,17 +239,16 @@ class ShardSampler(Sampler[int]):
 
 
 def _layout(stored: StoredSet, model: str | None) -> Layout:
-    layouts = {layout.n_px: layout for layout in stored.manifest.settings.layouts}
+    layouts = {layout.transform: layout for layout in stored.manifest.settings.layouts}
     if model is None and len(layouts) == 1:
         return next(iter(layouts.values()))
-    there = " and ".join(f"{n_px} px" for n_px in layouts)
+    there = " and ".join(f"{transform.side} px" for transform in layouts)
     if model is None:
         raise UsageError(f"The set has tensors at {there}.", "Choose one with model=.")
-    if model not in MODELS:
-        raise UsageError(f"{model!r} is not a known model.", f"Use one of {', '.join(MODELS)}.")
-    if MODELS[model] not in layouts:
+    layout = layouts.get(transform_of(model))
+    if layout is None:
         raise UsageError(f"The set has tensors at {there}, none for {model}.", "Convert for it.")
-    return layouts[MODELS[model]]
+    return layout
 
 
 class Strings(Sequence[str]):

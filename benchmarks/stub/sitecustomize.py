@@ -18,7 +18,8 @@ N_PX = 8
 
 
 def _tiny(models: Any) -> None:
-    models.MODELS = MappingProxyType(dict.fromkeys(models.MODELS, N_PX))
+    tiny = models.openai(N_PX)
+    models.MODELS = models.OPENAI_MODELS = MappingProxyType(dict.fromkeys(models.MODELS, tiny))
 
 
 def _stub(decode: Any) -> None:

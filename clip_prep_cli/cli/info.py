@@ -9,7 +9,7 @@ import click
 from clip_prep_cli.cli.options import JSON, SET, all_of
 from clip_prep_cli.cli.output import show
 from clip_prep_cli.common.wording import images, printable, shards, size_text
-from clip_prep_cli.pixels.models import models_at
+from clip_prep_cli.pixels.models import openai_models
 
 if TYPE_CHECKING:
     from clip_prep_cli.inspection.info import Info
@@ -105,7 +105,7 @@ def _tensors(info: "Info") -> Iterator[str]:
     yield _line(
         "EXIF", "applied: images are turned upright first" if upright else "ignored, as CLIP does"
     )
-    folders = {layout.folder: models_at(layout.n_px) for layout in settings.layouts}
+    folders = {layout.folder: openai_models(layout.transform) for layout in settings.layouts}
     sizes = {folder: size_text(info.files.get(folder, 0)) for folder in folders}
     sizes["total"] = size_text(info.bytes)
     width = max(map(len, sizes.values()))

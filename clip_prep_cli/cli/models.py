@@ -10,5 +10,6 @@ from clip_prep_cli.pixels.models import MODELS
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def models(*, as_json: bool) -> None:
     """List the model names and their resolutions."""
-    lines = [f"{name:<16}{n_px} px" for name, n_px in MODELS.items()]
-    show(lambda: dict(MODELS), lambda: "\n".join(lines), as_json=as_json)
+    sides = {name: transform.side for name, transform in MODELS.items()}
+    lines = [f"{name:<16}{n_px} px" for name, n_px in sides.items()]
+    show(lambda: sides, lambda: "\n".join(lines), as_json=as_json)

@@ -81,7 +81,7 @@ def _words(default: object) -> str:
 def _type_of(declaration: Option) -> click.ParamType[Any] | None:
     """What turns the text of an option into a value, and refuses what it cannot have."""
     if declaration.choices:
-        return click.Choice(declaration.choices)
+        return click.Choice(tuple(declaration.choices))
     if declaration.path == "file":
         return click.Path(exists=True, dir_okay=False, allow_dash=True)
     if declaration.path == "directory":

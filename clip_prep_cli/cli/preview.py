@@ -10,7 +10,7 @@ from clip_prep_cli.cli.output import show
 from clip_prep_cli.cli.params import ModelName
 from clip_prep_cli.common.wording import printable, size_text
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.pixels.models import MODELS
+from clip_prep_cli.pixels.models import transform_of
 
 if TYPE_CHECKING:
     from clip_prep_cli.inspection.preview import Preview, Request
@@ -87,17 +87,16 @@ def _request(options: dict[str, Any]) -> "Request":
     out, model, n_px = options["out"], options["model"], options["resolution"]
     if out is None:
         raise UsageError("No output file was given.", "Name one, as in `-o sheet.png`.")
-    if model and n_px not in (None, MODELS[model]):
-        raise UsageError(
-            f"{model} uses {MODELS[model]}px, not {n_px}px.", "Drop -m or --resolution."
-        )
+    side = transform_of(model).side if model else n_px
+    if n_px not in (None, side):
+        raise UsageError(f"{model} uses {side}px, not {n_px}px.", "Drop -m or --resolution.")
     return Request(
         directory=options["directory"],
         out=out,
         count=options["count"],
         seed=options["seed"],
         columns=options["columns"],
-        n_px=MODELS[model] if model else n_px,
+        n_px=side,
         model=model,
         failures=options["failures"],
         crop=options["crop"],
@@ -119,7 +118,7 @@ def drawing_result(done: "Preview") -> dict[str, Any]:
     return {
         "out": str(done.request.out),
         "directory": str(done.request.directory),
-        "n_px": done.layout.n_px,
+        "n_px": done.layout.transform.side,
         "failures": done.request.failures,
         "crop": done.request.crop,
         "seed": done.request.seed,

@@ -50,7 +50,7 @@ def result(report: "Report") -> dict[str, Any]:
         "failed_before": tally.failed_before,
         "pruned": report.pruned,
         "ignored": dict(report.ignored),
-        "resolutions": list(job.settings.resolutions),
+        "resolutions": [each.side for each in job.settings.transforms],
         "format": job.settings.format,
         "dtype": job.settings.dtype,
         "shards": report.shards,

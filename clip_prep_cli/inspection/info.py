@@ -52,7 +52,7 @@ def info(directory: Storage) -> Info:
         running=directory.is_held(LOCK),
         failures=by_count(Counter(failure.reason for failure in stored.failures())),
         files=_files(stored),
-        sources=sources(stored.records(), manifest.settings.resolutions),
+        sources=sources(stored.records(), manifest.settings),
     )
 
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.inspection.output_file import check_output, write_output
 from clip_prep_cli.inspection.sheet import Box, Cell, draw_sheet
 from clip_prep_cli.inspection.thumbnails import MOST_BYTES, Originals, libraries_silenced
-from clip_prep_cli.pixels.models import models_at
-from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
+from clip_prep_cli.pixels.models import openai_models, transform_of
+from clip_prep_cli.pixels.normalize import denormalize
 from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.settings import SetSettings
@@ -36,7 +35,7 @@ class Request:
     n_px: int | None = None
     """None: the set's first resolution."""
     model: str | None = None
-    """The one that `n_px` is of, if it was asked for by name."""
+    """Whose resolution `n_px` is, if it was asked for by name."""
     failures: bool = False
     crop: bool = False
 
@@ -104,7 +103,7 @@ def preview(request: Request) -> Preview:
     """
     stored = StoredSet(request.directory)
     layout = _layout(stored.manifest.settings, request)
-    originals = Originals(layout.n_px, upright=stored.manifest.settings.exif == "apply")
+    originals = Originals(layout.transform, upright=stored.manifest.settings.exif == "apply")
     total = sum(1 for _ in stored.failures()) if request.failures else len(stored)
     numbers = _choose(request, total)
     with libraries_silenced():
@@ -116,17 +115,18 @@ def preview(request: Request) -> Preview:
         raise _nothing(request)
     columns = min(request.columns or math.ceil(math.sqrt(len(chosen))), len(chosen))
     heading = _heading(request, layout, len(chosen), total)
-    sheet = draw_sheet(heading, [each.cell for each in chosen], layout.n_px, columns)
+    sheet = draw_sheet(heading, [each.cell for each in chosen], layout.transform.side, columns)
     content = sheet.png()
     write_output(request.out, content)
     return Preview(
-        request,
-        layout,
-        total,
-        columns,
-        *sheet.image.size,
-        len(content),
-        tuple(
+        request=request,
+        layout=layout,
+        total=total,
+        columns=columns,
+        width=sheet.image.width,
+        height=sheet.image.height,
+        bytes=len(content),
+        shown=tuple(
             Shown(each.path, each.shard, each.row, each.cell.note, box)
             for each, box in zip(chosen, sheet.boxes, strict=True)
         ),
@@ -134,14 +134,18 @@ def preview(request: Request) -> Preview:
 
 
 def _layout(settings: SetSettings, request: Request) -> Layout:
-    layouts = {layout.n_px: layout for layout in settings.layouts}
-    wanted = request.n_px or settings.resolutions[0]
-    if wanted not in layouts:
-        there = " or ".join(f"--resolution {n_px}" for n_px in layouts)
+    if request.model:
+        fitting = [at for at in settings.layouts if at.transform == transform_of(request.model)]
+    else:
+        wanted = request.n_px or settings.transforms[0].side
+        fitting = [at for at in settings.layouts if at.transform.side == wanted]
+    if not fitting:
+        there = " or ".join(f"--resolution {at.transform.side}" for at in settings.layouts)
         raise UsageError(
-            f"The set in {request.directory} has no {wanted}px tensors.", f"Use {there}."
+            f"The set in {request.directory} has no {request.n_px}px tensors.",
+            f"Use {there}.",
         )
-    return layouts[wanted]
+    return fitting[0]
 
 
 def _choose(request: Request, total: int) -> list[int]:
@@ -163,7 +167,7 @@ def _nothing(request: Request) -> CannotContinueError:
 
 
 def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[str, ...]:
-    models = request.model or ", ".join(models_at(layout.n_px))
+    models = request.model or ", ".join(openai_models(layout.transform))
     what = "failures" if request.failures else "images"
     chosen = f"{shown:,} of {total:,} {what}"
     if shown < total:
@@ -184,7 +188,9 @@ def _images(
         picture = pictures.get(number)
         note = f"stored row: {picture}" if isinstance(picture, str) else ""
         if not isinstance(picture, Image.Image):
-            picture = _pixels(stored.rows.row(layout, shard, row, record), layout)
+            data = stored.rows.row(layout, shard, row, record)
+            reference = stored.manifest.settings.reference
+            picture = Image.fromarray(denormalize(data, layout.transform, layout.dtype, reference))
         path = stored.source(record)
         yield _Subject(Cell(picture, record.sample.path, note), path, shard, row)
 
@@ -198,12 +204,6 @@ def _cut(
         for some in find(stored.manifest.roots, wanted, MOST_BYTES)
         for found in some.found
     }
-
-
-def _pixels(row: bytes, layout: Layout) -> Image.Image:
-    """What the model sees in a stored row."""
-    values = np.frombuffer(row, ITEM_DTYPE[layout.dtype])
-    return Image.fromarray(denormalize(values.reshape(3, layout.n_px, layout.n_px), layout.dtype))
 
 
 def _failures(

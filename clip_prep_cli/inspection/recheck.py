@@ -29,7 +29,7 @@ class Wrong(NamedTuple):
     shard: int
     row: int
     folder: str
-    """Of which resolution."""
+    """Of the transform."""
     path: str
     detail: str
 
@@ -90,7 +90,8 @@ def recheck(
     recipe = _recipe(manifest.settings, max(largest, DEFAULT_MAX_PIXELS))
     wanted = ((place, stored.record(*place).sample) for place in places)
     with WorkerPool(workers, recipe, DEFAULT_TIMEOUT) as pool:
-        rechecking = _Recheck(stored, manifest.roots, pool, on_rows)
+        folders = tuple(layout.folder for layout in manifest.settings.layouts)
+        rechecking = _Recheck(stored, manifest.roots, folders, pool, on_rows)
         for some in find(manifest.roots, wanted, most_bytes(recipe.max_pixels)):
             rechecking.feed(some.found)
             if some.passing:
@@ -102,10 +103,11 @@ def recheck(
 def _recipe(settings: SetSettings, max_pixels: int) -> Recipe:
     """What made the set's rows, by Pillow alone."""
     return Recipe(
-        settings.resolutions,
-        settings.dtype,
-        settings.exif,
-        max_pixels,
+        transforms=settings.transforms,
+        reference=settings.reference,
+        dtype=settings.dtype,
+        exif=settings.exif,
+        max_pixels=max_pixels,
         resize="pillow",
         jpeg="pillow",
     )
@@ -117,6 +119,7 @@ class _Recheck:
 
     stored: StoredRows
     roots: Sequence[str]
+    folders: Sequence[str]
     pool: WorkerPool
     on_rows: Callable[[int], None]
     check: SourceCheck = field(default_factory=SourceCheck)
@@ -155,7 +158,8 @@ class _Recheck:
             if outcome.xxh128 != record.xxh128:
                 check.changed.append(self._name(record))
                 return
-            folders = [name for name, digest in outcome.rows.items() if digest != record.rows[name]]
+            rows = zip(self.folders, outcome.rows, strict=True)
+            folders = [folder for folder, digest in rows if digest != record.rows[folder]]
             detail = "does not match the row recomputed from its source"
         elif outcome.reason == "unreadable":
             check.gone.append(self._name(record))

@@ -10,6 +10,7 @@ from xxhash import xxh3_128_hexdigest
 from clip_prep_cli.errors import Reason
 from clip_prep_cli.pixels.decode import open_image, prepare_process, reason_of
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, most_bytes
+from clip_prep_cli.pixels.transforms import Transform
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sources.files import files_of
@@ -27,17 +28,17 @@ _FRAME = (255, 255, 255)
 
 
 class Originals:
-    """Makes thumbnails of sources, with `side` pixels on the long side.
+    """Makes thumbnails of sources, as long as the rows of a transform.
 
     They are decoded in this process, so only files that a worker has survived are opened, and only
     if they are still what they were; damaged ones are decoded further here than there.
     """
 
-    def __init__(self, side: int, *, upright: bool) -> None:
-        self._side = side
+    def __init__(self, transform: Transform, *, upright: bool) -> None:
+        self._side = transform.side
         self._upright = upright
         self._reader = Reader(DEFAULT_MAX_PIXELS)
-        prepare_process(DEFAULT_MAX_PIXELS)
+        prepare_process(DEFAULT_MAX_PIXELS, (transform,))
 
     def cut(self, source: str | Part | None, record: Record) -> Image.Image | str:
         """The source of a row, with what the crop cuts away dimmed; or why there is none."""

@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from clip_prep_cli.errors import ImageError, Reason
 from clip_prep_cli.pixels.formats import FORMATS
 from clip_prep_cli.pixels.jpeg import JpegDecoder, plain_header, simplejpeg_agrees
-from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.pipeline import as_pixels
+from clip_prep_cli.pixels.references import OPENAI, Reference
+from clip_prep_cli.pixels.transforms import Transform
 
 _FOREIGN = {
     # A HEIF brand, or the common one of HEIF and AVIF with a HEIF brand behind it.
@@ -56,8 +58,15 @@ class Decoded(NamedTuple):
 class Decoder:
     """Decodes images, one at a time; the pixels are valid until the next one."""
 
-    def __init__(self, max_pixels: int, exif: str = "ignore", jpeg: str = "simplejpeg") -> None:
+    def __init__(
+        self,
+        max_pixels: int,
+        exif: str = "ignore",
+        jpeg: str = "simplejpeg",
+        reference: Reference = OPENAI,
+    ) -> None:
         self._max_pixels = max_pixels
+        self._reference = reference
         self._apply_exif = exif == "apply"
         fast = jpeg == "simplejpeg" and simplejpeg_agrees()
         self._jpeg = JpegDecoder() if fast else None
@@ -78,22 +87,24 @@ class Decoder:
         image = open_image(data, self._max_pixels)
         source = (image.format or "", image.mode, *image.size)
         if self._apply_exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            return Decoded(*source, as_pixels(ImageOps.exif_transpose(image)))
+            image = ImageOps.exif_transpose(image)
+            return Decoded(*source, as_pixels(image, self._reference))
         if self._jpeg and image.format in ("JPEG", "MPO"):
             pixels = self._jpeg.decode(data, *image.size)
             if pixels is not None:
                 return Decoded(*source, pixels)
-        return Decoded(*source, as_pixels(image))
+        return Decoded(*source, as_pixels(image, self._reference))
 
 
-def prepare_process(max_pixels: int) -> None:
+def prepare_process(max_pixels: int, transforms: Iterable[Transform]) -> None:
     """Set this process up for untrusted images; Pillow's limits and warnings are global.
 
     The images inside an image (ICO, for one) have no other limit than Pillow's own; Pillow only
     warns of what is a little over it.
     """
     # Pillow counts the crop as well, which may be larger than a small source.
-    Image.MAX_IMAGE_PIXELS = max(max_pixels, max(MODELS.values()) ** 2)
+    crops = (transform.height * transform.width for transform in transforms)
+    Image.MAX_IMAGE_PIXELS = max((max_pixels, *crops))
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 

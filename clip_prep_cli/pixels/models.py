@@ -1,47 +1,57 @@
-"""OpenAI's nine CLIP models and the constants of their one preprocessing.
+"""The catalogue: which transform each model wants. A new model is a line in it."""
 
-Source: `_MODELS` and `_transform` in `clip/clip.py` of openai/CLIP; the input resolution of
-each model is part of its released weights.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-MODELS = MappingProxyType(
+from clip_prep_cli.errors import UsageError
+from clip_prep_cli.pixels.transforms import Transform, openai
+
+OPENAI_MODELS: Mapping[str, Transform] = MappingProxyType(
     {
-        "RN50": 224,
-        "RN101": 224,
-        "RN50x4": 288,
-        "RN50x16": 384,
-        "RN50x64": 448,
-        "ViT-B/32": 224,
-        "ViT-B/16": 224,
-        "ViT-L/14": 224,
-        "ViT-L/14@336px": 336,
+        "RN50": openai(224),
+        "RN101": openai(224),
+        "RN50x4": openai(288),
+        "RN50x16": openai(384),
+        "RN50x64": openai(448),
+        "ViT-B/32": openai(224),
+        "ViT-B/16": openai(224),
+        "ViT-L/14": openai(224),
+        "ViT-L/14@336px": openai(336),
     }
 )
-"""Model name -> `n_px`, the side of its square input in pixels."""
+"""Source: `_MODELS` in `clip/clip.py` of openai/CLIP; the resolutions are in the weights.
+
+These nine are in the digest of every set of format version 1, so no model may be added here.
+"""
+
+MODELS: Mapping[str, Transform] = MappingProxyType({**OPENAI_MODELS})
+"""Model name -> transform. Every entry needs a source."""
 
 ALL_MODELS = "all"
-"""The name that stands for every model in `MODELS`."""
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-"""Per channel (R, G, B), on the scale [0, 1]. CLIP's own, not ImageNet's."""
-
-STD = (0.26862954, 0.26130258, 0.27577711)
-"""Per channel (R, G, B), on the scale [0, 1]. CLIP's own, not ImageNet's."""
+"""The name that stands for OpenAI's nine."""
 
 
-def resolutions(names: Iterable[str]) -> tuple[int, ...]:
-    """The distinct resolutions that the named models need, ascending, in pixels.
+def transform_of(name: str) -> Transform:
+    """The transform of the model with that name.
 
     Raises:
-        KeyError: a name is neither in `MODELS` nor `ALL_MODELS`.
+        UsageError: there is no such model.
     """
-    expanded = (model for name in names for model in (MODELS if name == ALL_MODELS else (name,)))
-    return tuple(sorted({MODELS[model] for model in expanded}))
+    if name not in MODELS:
+        raise UsageError(f"{name!r} is not a known model.", f"Use one of {', '.join(MODELS)}.")
+    return MODELS[name]
 
 
-def models_at(n_px: int) -> tuple[str, ...]:
-    """The models whose input is `n_px` x `n_px`; they share their tensors."""
-    return tuple(name for name, resolution in MODELS.items() if resolution == n_px)
+def transforms_of(names: Iterable[str]) -> tuple[Transform, ...]:
+    """The distinct transforms of the named models and of `ALL_MODELS`, by ascending size.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    expanded = (name for n in names for name in (OPENAI_MODELS if n == ALL_MODELS else (n,)))
+    return tuple(sorted({transform_of(name) for name in expanded}))
+
+
+def openai_models(transform: Transform) -> tuple[str, ...]:
+    """OpenAI's models with this transform; they share their tensors."""
+    return tuple(name for name, wanted in OPENAI_MODELS.items() if wanted == transform)

@@ -9,7 +9,9 @@ from PIL import Image
 
 from clip_prep_cli.pixels.geometry import Geometry, geometry
 from clip_prep_cli.pixels.normalize import lookup_table, normalize
-from clip_prep_cli.pixels.resize import resize_crop, vertical_first
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.resize import resize_crop
+from clip_prep_cli.pixels.transforms import openai
 
 _TRIALS = ((7, 5, 4), (5, 23, 4), (31, 10, 8), (3, 2, 8), (16, 20, 8))
 """Width, height and n_px of images that take every way through the kernel."""
@@ -22,9 +24,9 @@ class Kernel(NamedTuple):
     variant: int
 
     def fill(
-        self, pixels: NDArray[np.uint8], n_px: int, table: NDArray[Any], out: NDArray[Any]
+        self, pixels: NDArray[np.uint8], target: Geometry, table: NDArray[Any], out: NDArray[Any]
     ) -> None:
-        """Resize, crop, look up: RGB `pixels` [h, w, 3] to `out` [3, n_px, n_px].
+        """Resize, crop, look up: RGB `pixels` [h, w, 3] to `out` [3, n_px, n_px], bicubic.
 
         Raises:
             ValueError: the arrays are not contiguous, or their shapes do not fit.
@@ -32,11 +34,16 @@ class Kernel(NamedTuple):
         from clip_prep_cli.pixels import _resize
 
         height, width = pixels.shape[:2]
-        target: Geometry = geometry(width, height, n_px)
-        resized = (target.width, target.height)
-        order = vertical_first((width, height), resized)
         _resize.resize_crop(
-            pixels, (width, height), resized, target[2:4], n_px, order, table, out, self.variant
+            pixels,
+            (width, height),
+            target.size,
+            (target.left, target.top),
+            out.shape[1],
+            target.vertical_first,
+            table,
+            out,
+            self.variant,
         )
 
 
@@ -69,14 +76,15 @@ def resize_backend(kernel: Kernel | None) -> str:
 
 
 def _agrees(kernel: Kernel) -> bool:
-    table = lookup_table("uint8")
     for width, height, n_px in _TRIALS:
+        target = geometry(width, height, openai(n_px), OPENAI)
+        table = lookup_table(openai(n_px), "uint8", OPENAI)
         # Multiples of a prime modulo another: all levels, in no order, with no random numbers.
         values = np.arange(width * height * 3) * 163 % 251
         pixels = values.astype(np.uint8).reshape(height, width, 3)
         ours, pillows = np.empty((2, 3, n_px, n_px), np.uint8)
-        kernel.fill(pixels, n_px, table, ours)
-        cropped = resize_crop(Image.fromarray(pixels), n_px)
+        kernel.fill(pixels, target, table, ours)
+        cropped = resize_crop(Image.fromarray(pixels), target)
         normalize(np.asarray(cropped), table, pillows)
         if not np.array_equal(ours, pillows):
             return False

@@ -6,26 +6,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_prep_cli.pixels.models import MEAN, STD
-
-ITEM_DTYPE = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "uint8": "|u1"}
-"""Output dtype -> the NumPy dtype that holds its bits (NumPy itself has no bfloat16)."""
+from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
+from clip_prep_cli.pixels.references import Reference
+from clip_prep_cli.pixels.transforms import Transform
 
 
 @cache
-def lookup_table(dtype: str) -> NDArray[Any]:
+def lookup_table(transform: Transform, dtype: str, reference: Reference) -> NDArray[Any]:
     """The value of every byte in every channel: shape [3, 256], read-only.
 
-    float32: `ToTensor` divides by 255 and `Normalize` subtracts the mean and divides by the std,
-    each step rounded to float32. float16 and bfloat16 are that value rounded half to even;
-    bfloat16 comes as its bits in uint16. uint8 is the byte itself, before `ToTensor`.
+    float32 is the byte normalized by the reference. float16 and bfloat16 are that value rounded
+    half to even; bfloat16 comes as its bits in uint16. uint8 is the byte itself.
 
     Raises:
         KeyError: `dtype` is not in `ITEM_DTYPE`.
     """
     levels = np.arange(256, dtype=np.float32)
-    mean, std = (np.array(c, dtype=np.float32)[:, None] for c in (MEAN, STD))
-    values: NDArray[Any] = (levels / np.float32(255) - mean) / std
+    mean, std = (np.array(c, dtype=np.float32)[:, None] for c in (transform.mean, transform.std))
+    values: NDArray[Any] = reference.normalize(levels, mean, std)
     if dtype == "uint8":
         values = np.tile(levels, (3, 1))
     elif dtype == "bfloat16":
@@ -36,22 +34,26 @@ def lookup_table(dtype: str) -> NDArray[Any]:
 
 
 def normalize(pixels: NDArray[np.uint8], table: NDArray[Any], out: NDArray[Any]) -> None:
-    """Look `pixels` [n, n, 3] up in `table` [3, 256] into `out` [3, n, n] of the table's dtype."""
+    """Look `pixels` [h, w, 3] up in `table` [3, 256] into `out` [3, h, w] of the table's dtype."""
     for channel in range(3):
         # "clip" lets take() write straight into `out`; a byte is always within 256 entries.
         np.take(table[channel], pixels[..., channel], out=out[channel], mode="clip")
 
 
-def denormalize(row: NDArray[Any], dtype: str) -> NDArray[np.uint8]:
-    """The pixels [n, n, 3] that `normalize` made `row` [3, n, n] of.
+def denormalize(
+    row: bytes, transform: Transform, dtype: str, reference: Reference
+) -> NDArray[np.uint8]:
+    """The pixels [h, w, 3] from which `normalize` made a row with these bytes.
 
-    In bfloat16 a few pairs of neighbouring bytes have one value; of these it is the lower byte.
+    In bfloat16 a few pairs of neighbouring bytes have one value; the lower byte is returned.
 
     Raises:
         KeyError: `dtype` is not in `ITEM_DTYPE`.
     """
-    table, values = _as_float32(lookup_table(dtype), dtype), _as_float32(row, dtype)
-    pixels = np.empty((*row.shape[1:], 3), np.uint8)
+    stored = np.frombuffer(row, ITEM_DTYPE[dtype]).reshape(transform.shape)
+    values = _as_float32(stored, dtype)
+    table = _as_float32(lookup_table(transform, dtype, reference), dtype)
+    pixels = np.empty((transform.height, transform.width, 3), np.uint8)
     for channel in range(3):
         # A value belongs to the entry that is nearest: it lies between two midpoints.
         midpoints = (table[channel, 1:] + table[channel, :-1]) / 2

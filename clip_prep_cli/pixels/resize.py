@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clip_prep_cli.pixels.geometry import Geometry, geometry
+from clip_prep_cli.pixels.geometry import Geometry
 
 MAX_RESIZED_PIXELS = 1 << 24
 """Above this the resized image is never made, only its crop: 64 MiB at Pillow's 4 bytes."""
@@ -30,30 +30,17 @@ class Taps(NamedTuple):
     weights: NDArray[np.float64]
 
 
-def resize_crop(image: Image.Image, n_px: int) -> Image.Image:
-    """The `n_px` x `n_px` center of `image` after its short side was resized to `n_px`.
+def resize_crop(image: Image.Image, target: Geometry) -> Image.Image:
+    """The box of `image` that `target` has, after the resize.
 
     The mode stays what it was (but see `resample_crop`): the reference converts to RGB only
     afterwards, which matters for palettes, alpha, CMYK and 16-bit images.
     """
-    target = geometry(*image.size, n_px)
-    size = (target.width, target.height)
-    if image.size == size:
+    if image.size == target.size:
         return image.crop(target.box)
     if target.width * target.height > MAX_RESIZED_PIXELS:
         return resample_crop(image, target)
-    return image.resize(size, Image.Resampling.BICUBIC).crop(target.box)
-
-
-def vertical_first(source: tuple[int, int], resized: tuple[int, int]) -> bool:
-    """Whether Pillow runs the vertical pass first; sizes are (width, height).
-
-    It does when the height shrinks by more than twice as much as the width
-    (`ImagingResampleInner` since Pillow 13; older versions had other rules). Rounding to 8 bits
-    between the passes makes the order visible in the result.
-    """
-    shrink_x, shrink_y = source[0] - resized[0], source[1] - resized[1]
-    return shrink_y > 0 and shrink_y > 2 * shrink_x
+    return image.resize(target.size, Image.Resampling.BICUBIC).crop(target.box)
 
 
 def resample_crop(image: Image.Image, target: Geometry) -> Image.Image:
@@ -73,7 +60,7 @@ def resample_crop(image: Image.Image, target: Geometry) -> Image.Image:
     if len(image.getbands()) > 1:
         return Image.merge(image.mode, [resample_crop(band, target) for band in image.split()])
     pixels = _resample(_array(image), target)
-    return Image.frombytes(image.mode, (target.n_px, target.n_px), pixels.tobytes())
+    return Image.frombytes(image.mode, target.crop_size, pixels.tobytes())
 
 
 def _array(image: Image.Image) -> NDArray[Any]:
@@ -85,17 +72,17 @@ def _array(image: Image.Image) -> NDArray[Any]:
 def _resample(pixels: NDArray[Any], target: Geometry) -> NDArray[Any]:
     height, width = pixels.shape
     passes = [
-        (1, width, target.width, target.left),
-        (0, height, target.height, target.top),
+        (1, width, target.width, range(target.left, target.right)),
+        (0, height, target.height, range(target.top, target.bottom)),
     ]
-    if vertical_first((width, height), (target.width, target.height)):
+    if target.vertical_first:
         passes.reverse()
     pending = []
-    for axis, in_size, out_size, first in passes:
+    for axis, in_size, out_size, kept in passes:
         if in_size == out_size:  # Pillow skips such a pass instead of multiplying by one
-            pixels = pixels.take(range(first, first + target.n_px), axis)
+            pixels = pixels.take(kept, axis)
             continue
-        taps = _taps(in_size, out_size, first, target.n_px)
+        taps = _taps(in_size, out_size, kept)
         begin, end = taps[0].start, max(tap.start + len(tap.weights) for tap in taps)
         # The other pass must not be made of what this one does not look at.
         pixels = pixels[:, begin:end] if axis else pixels[begin:end]
@@ -114,14 +101,14 @@ def _bicubic(x: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 
-def _taps(in_size: int, out_size: int, first: int, count: int) -> list[Taps]:
-    """Weights in double for output pixels `first` to `first + count` (`precompute_coeffs`)."""
+def _taps(in_size: int, out_size: int, kept: range) -> list[Taps]:
+    """Weights in double for the output pixels `kept` (`precompute_coeffs`)."""
     scale = float(np.float32(in_size)) / out_size  # Pillow keeps the box in float32
     filter_scale = max(scale, 1.0)
     support = 2.0 * filter_scale
     inverse = 1.0 / filter_scale
     taps = []
-    for index in range(first, first + count):
+    for index in kept:
         center = (index + 0.5) * scale
         start = max(int(center - support + 0.5), 0)
         stop = min(int(center + support + 0.5), in_size)
@@ -169,21 +156,21 @@ def _weigh_doubles(
 
 
 def _nearest(image: Image.Image, target: Geometry) -> Image.Image:
-    columns = _nearest_indices(image.width, target.width, target.left, target.n_px)
-    rows = _nearest_indices(image.height, target.height, target.top, target.n_px)
+    columns = _nearest_indices(image.width, target.width, range(target.left, target.right))
+    rows = _nearest_indices(image.height, target.height, range(target.top, target.bottom))
     return Image.fromarray(np.asarray(image)[np.ix_(rows, columns)])
 
 
-def _nearest_indices(in_size: int, out_size: int, first: int, count: int) -> NDArray[np.int64]:
-    """The source position of each output pixel: a running sum of `scale`, as the C loop has it."""
+def _nearest_indices(in_size: int, out_size: int, wanted: range) -> NDArray[np.int64]:
+    """The source positions of output pixels: a running sum of `scale`, as the C loop has it."""
     scale = float(np.float32(in_size)) / out_size
-    position, done, end = scale * 0.5, 0, first + count
+    position, done = scale * 0.5, 0
     kept: list[NDArray[np.float64]] = []
-    while done < end:
-        steps = np.full(min(end - done, 1 << 16) + 1, scale)
+    while done < wanted.stop:
+        steps = np.full(min(wanted.stop - done, 1 << 16) + 1, scale)
         steps[0] = position
         positions = np.add.accumulate(steps)
-        if done + len(positions) > first + 1:  # an empty slice would keep its array alive
-            kept.append(positions[max(first - done, 0) : -1])
+        if done + len(positions) > wanted.start + 1:  # an empty slice would keep its array alive
+            kept.append(positions[max(wanted.start - done, 0) : -1])
         position, done = positions[-1], done + len(positions) - 1
     return np.concatenate(kept).astype(np.int64)

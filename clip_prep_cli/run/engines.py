@@ -32,7 +32,8 @@ def open_engine(
     """
     options = job.options
     recipe = Recipe(
-        resolutions=job.settings.resolutions,
+        transforms=job.settings.transforms,
+        reference=job.settings.reference,
         dtype=job.settings.dtype,
         exif=job.settings.exif,
         max_pixels=options["max_pixels"],

@@ -61,6 +61,7 @@ class Execution:
         self._next_number = tensors.contents.next_number
         self._roots = tensors.contents.roots
         self._introduced: dict[str, str] = {}
+        self._folders = tuple(layout.folder for layout in job.settings.layouts)
 
     def run(self, groups: Iterable[tuple[Sample, ...]]) -> bool:
         """Convert and commit the samples of each new shard; whether it got through to the end.
@@ -130,13 +131,32 @@ class Execution:
         tally = self._scan.tally
         under_way = next(each for each in self._open if each.number == made.shard)
         for row, outcome in zip(made.rows, made.outcomes, strict=True):
-            result = _result(under_way.samples[row], outcome, made.shard)
+            result = self._result(under_way.samples[row], outcome, made.shard)
             under_way.results[row] = result
             if isinstance(result, Failure):
                 self.failures.append(result)
                 tally.failed += 1
             else:
                 tally.converted += 1
+
+    def _result(self, sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
+        """What the set keeps of an outcome; size and time are those of the file as it was read."""
+        sample = sample._replace(part=None)
+        if outcome.size is not None:
+            sample = sample._replace(size=outcome.size)
+        if outcome.mtime_ns is not None:
+            sample = sample._replace(mtime_ns=outcome.mtime_ns)
+        if not isinstance(outcome, Converted):
+            return Failure(sample, outcome.reason, outcome.detail, shard)
+        return Record(
+            sample=sample,
+            xxh128=outcome.xxh128,
+            format=outcome.format,
+            mode=outcome.mode,
+            width=outcome.width,
+            height=outcome.height,
+            rows=dict(zip(self._folders, outcome.rows, strict=True)),
+        )
 
     def _introduce(self) -> None:
         if self._engine.versions and self._engine.versions != self._introduced:
@@ -156,23 +176,3 @@ class Execution:
         self._scan.release(unfinished.number)
         made = sum(isinstance(result, Record) for result in unfinished.results.values())
         self._scan.tally.converted -= made
-
-
-def _result(sample: Sample, outcome: Outcome, shard: int) -> Record | Failure:
-    """What the set keeps of an outcome; size and time are those of the file as it was read."""
-    sample = sample._replace(part=None)
-    if outcome.size is not None:
-        sample = sample._replace(size=outcome.size)
-    if outcome.mtime_ns is not None:
-        sample = sample._replace(mtime_ns=outcome.mtime_ns)
-    if isinstance(outcome, Converted):
-        return Record(
-            sample,
-            xxh128=outcome.xxh128,
-            format=outcome.format,
-            mode=outcome.mode,
-            width=outcome.width,
-            height=outcome.height,
-            rows=outcome.rows,
-        )
-    return Failure(sample, outcome.reason, outcome.detail, shard)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from clip_prep_cli.common.cpus import usable_cpus
 from clip_prep_cli.errors import UsageError
-from clip_prep_cli.pixels.models import MODELS, resolutions
+from clip_prep_cli.pixels.models import transforms_of
 from clip_prep_cli.run.options import ConvertOptions, completed
 from clip_prep_cli.samples.roots import is_within
 from clip_prep_cli.sets.settings import SetSettings
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import STORES, files_of
 from clip_prep_cli.sources.namelist import NameList
@@ -88,15 +89,18 @@ class Job:
             )
 
     def _check_tensors(self) -> None:
-        if self.settings.format == "npy" and self.settings.dtype == "bfloat16":
+        dtype, wanted = self.settings.dtype, FORMATS[self.settings.format]
+        if dtype not in wanted.dtypes:
+            able = ", ".join(name for name, other in FORMATS.items() if dtype in other.dtypes)
             raise UsageError(
-                "NumPy has no bfloat16, so --format npy cannot store it.",
-                "Use --format pt or --dtype float16.",
+                f"--format {wanted.name} cannot hold {dtype}.",
+                f"Use --format {able}, or --dtype {', '.join(wanted.dtypes)}.",
             )
-        if self.settings.format == "pt" and find_spec("torch") is None:
+        if wanted.package and find_spec(wanted.package) is None:
             raise UsageError(
-                "--format pt needs PyTorch, which is not installed.",
-                "Install it with `pip install 'clip-prep-cli[torch]'`, or use --format npy.",
+                f"--format {wanted.name} needs {wanted.package}, which is not installed.",
+                f"Install it with `pip install 'clip-prep-cli[{wanted.package}]'`, "
+                "or use another --format.",
             )
 
     def _check_inputs(self) -> None:
@@ -158,7 +162,7 @@ def make_job(
         inputs=tuple(os.fspath(name) for name in inputs),
         out=storage_at(out, every["retry_for"]),
         settings=SetSettings(
-            resolutions=_resolutions(models),
+            transforms=transforms_of(models),
             dtype=every["dtype"],
             format=every["format"],
             shard_size=every["shard_size"],
@@ -166,15 +170,6 @@ def make_job(
         ),
         options=every,
     )
-
-
-def _resolutions(models: Iterable[str]) -> tuple[int, ...]:
-    try:
-        return resolutions(models)
-    except KeyError as error:
-        raise UsageError(
-            f"{error.args[0]!r} is not a known model.", f"Use one of {', '.join(MODELS)}."
-        ) from error
 
 
 def _almost_url(name: str) -> str | None:

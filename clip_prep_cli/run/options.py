@@ -5,13 +5,15 @@ from `ConvertOptions`: a new option is one entry here, and its use.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
 
 from clip_prep_cli.errors import UsageError
+from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
 
 SECTIONS = (
@@ -43,7 +45,7 @@ class Option:
     """False makes a flag of it, () an option that can be repeated."""
     short: str = ""
     metavar: str = ""
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     at_least: float | None = None
     at_most: float | None = None
     above_zero: bool = False
@@ -131,9 +133,7 @@ class ConvertOptions(TypedDict, total=False):
             default_text="$TMPDIR",
         ),
     ]
-    format: Annotated[
-        str, Option(_TARGET, "pt is for torch.load.", default="npy", choices=("npy", "pt"))
-    ]
+    format: Annotated[str, Option(_TARGET, "pt is for torch.load.", default="npy", choices=FORMATS)]
     dtype: Annotated[
         str,
         Option(
@@ -141,7 +141,7 @@ class ConvertOptions(TypedDict, total=False):
             "float32, float16, bfloat16 (pt only) or uint8 (not normalized).",
             default="float32",
             metavar="DTYPE",
-            choices=("float32", "float16", "bfloat16", "uint8"),
+            choices=tuple(ITEM_DTYPE),
         ),
     ]
     shard_size: Annotated[

@@ -50,7 +50,7 @@ class Record(NamedTuple):
         """The record of a line that `to_json` wrote; its row is its place in the index."""
         fields = json.loads(line)
         names = ("xxh128", "format", "mode", "width", "height", "rows")
-        return cls(sample_of(fields), *(fields[name] for name in names))
+        return cls(sample=sample_of(fields), **{name: fields[name] for name in names})
 
 
 class Failure(NamedTuple):

@@ -2,20 +2,15 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from math import prod
 from typing import NamedTuple, Self
 
 from xxhash import xxh3_128_hexdigest
 
-from clip_prep_cli.sets.names import shard_name
-from clip_prep_cli.sets.tensor_files import (
-    _PAGE,
-    ITEM_BYTES,
-    Frame,
-    _npy_frame,
-    _pt_data,
-    _pt_frame,
-)
+from clip_prep_cli.pixels.dtypes import item_bytes
+from clip_prep_cli.pixels.transforms import Transform
+from clip_prep_cli.sets.names import folder_of, shard_name
+from clip_prep_cli.sets.tensor_files import FORMATS, Frame
 from clip_prep_cli.storage.interface import Storage
 
 
@@ -37,21 +32,21 @@ class FileSum(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """The tensor files of one resolution: [rows, 3, n_px, n_px] of `dtype`."""
+    """The tensor files of one transform: [rows, 3, height, width] of `dtype`."""
 
-    n_px: int
+    transform: Transform
     dtype: str
     format: str
 
     @property
     def folder(self) -> str:
-        """The set's folder for this resolution."""
-        return f"{self.n_px}px"
+        """The set's folder for this transform."""
+        return folder_of(self.transform)
 
     @property
     def row_bytes(self) -> int:
         """The size of one row."""
-        return 3 * self.n_px * self.n_px * ITEM_BYTES[self.dtype]
+        return prod(self.transform.shape) * item_bytes(self.dtype)
 
     def file(self, number: int) -> str:
         """The tensor file of shard `number`, below the set's directory."""
@@ -59,8 +54,8 @@ class Layout:
 
     def frame(self, rows: int) -> Frame:
         """Head and tail of a file of `rows` rows; the head's length is the same for any count."""
-        frame = _npy_frame if self.format == "npy" else _pt_frame
-        return frame((rows, 3, self.n_px, self.n_px), self.dtype)
+        of, shape = FORMATS[self.format], (rows, *self.transform.shape)
+        return Frame(head=of.head(shape, self.dtype), tail=of.tail(shape, self.dtype))
 
     def file_bytes(self, rows: int) -> int:
         """The size of a file of `rows` rows."""
@@ -75,10 +70,7 @@ def rows_begin(directory: Storage, name: str) -> int:
         OSError: it cannot be read.
         ValueError: it is no tensor file.
     """
-    if PurePosixPath(name).suffix == ".npy":
-        return _PAGE
-    with directory.open(name) as file:
-        return _pt_data(file)
+    return FORMATS[name.rpartition(".")[2]].rows_begin(directory, name)
 
 
 def file_sum(directory: Storage, name: str, rows_bytes: int) -> FileSum:

@@ -1,10 +1,16 @@
 """The names of the files in a set, and which of the files in a directory have them."""
 
 import re
+import struct
 from collections.abc import Iterable
+from functools import cache
 from pathlib import PurePosixPath
 
+import xxhash
+
 from clip_prep_cli.common.threads import in_order
+from clip_prep_cli.pixels.transforms import OPENAI_MEAN, OPENAI_STD, Transform
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.storage.durable import partial_name
 from clip_prep_cli.storage.interface import Entry, Storage
 
@@ -21,7 +27,7 @@ STAGING = "clip-prep-staging-"
 
 _PARTIAL = r"\.\d+\.partial"
 _FILES = re.compile(
-    rf"(shard-\d{{6,}}\.(npy|pt|jsonl)|{re.escape(MANIFEST)}|{re.escape(FAILURES)})({_PARTIAL})?"
+    rf"(shard-\d{{6,}}\.(?P<suffix>\w+)|{re.escape(MANIFEST)}|{re.escape(FAILURES)})({_PARTIAL})?"
     rf"|sources-\d{{6,}}{_PARTIAL}"
     rf"|{re.escape(LOCK)}{_PARTIAL}"
 )
@@ -32,6 +38,28 @@ _TENSORS = (
 _FOLDERS = re.compile(rf"{_TENSORS}|{INDEX}")
 _PARTIAL_TENSORS = re.compile(rf"{_TENSORS}/.*\.partial")
 _INDEXES = re.compile(rf"{INDEX}/shard-(\d{{6,}})\.jsonl")
+
+_STATISTICS = {
+    (OPENAI_MEAN, OPENAI_STD): "",
+    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "-half",
+    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "-unit",
+    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "-imagenet",
+}
+
+
+@cache
+def folder_of(transform: Transform) -> str:
+    """The folder with the rows of a transform: its size, and how it departs from OpenAI's."""
+    height, width = transform.height, transform.width
+    size = f"{width}px" if width == height else f"{height}x{width}px"
+    resize = "" if transform.resize == "shortest" else f"-{transform.resize}"
+    fill = f"-fill{transform.fill}" if transform.fill else ""
+    smooth = "" if transform.filter == "bicubic" else f"-{transform.filter}"
+    statistics = _STATISTICS.get((transform.mean, transform.std))
+    if statistics is None:
+        packed = struct.pack("<6f", *transform.mean, *transform.std)
+        statistics = f"-stats-{xxhash.xxh3_128_hexdigest(packed)[:8]}"
+    return f"{size}{resize}{fill}{smooth}{statistics}"
 
 
 def shard_name(number: int) -> str:
@@ -80,7 +108,8 @@ def is_partial_tensor(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Whether a file in the directory of a set, or in a folder of it, has a name of ours."""
-    return bool(_FILES.fullmatch(name))
+    match = _FILES.fullmatch(name)
+    return match is not None and match["suffix"] in (None, "jsonl", *FORMATS)
 
 
 def own_folders(directory: Storage) -> list[str]:

@@ -2,34 +2,46 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import xxhash
 
-from clip_prep_cli.pixels.models import MEAN, STD, models_at
+from clip_prep_cli.pixels.models import openai_models
+from clip_prep_cli.pixels.references import OPENAI, Reference
+from clip_prep_cli.pixels.transforms import OPENAI_MEAN, OPENAI_STD, Transform, openai
 from clip_prep_cli.sets.layout import Layout
+from clip_prep_cli.sets.names import folder_of
 
 
 @dataclass(frozen=True)
 class SetSettings:
-    """One set's settings; they cannot change within it."""
+    """One set's settings; they cannot change within it.
 
-    resolutions: tuple[int, ...]
+    Raises:
+        ValueError: format version 1 cannot hold them.
+    """
+
+    transforms: tuple[Transform, ...]
     dtype: str = "float32"
     format: str = "npy"
     shard_size: int = 1024
     exif: str = "ignore"
+    reference: Reference = OPENAI
+
+    def __post_init__(self) -> None:
+        if self.reference != OPENAI or not all(map(openai_models, self.transforms)):
+            raise ValueError("format version 1 is for OpenAI's models and reference")
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
         """The tensor files of a shard."""
-        return tuple(Layout(n_px, self.dtype, self.format) for n_px in self.resolutions)
+        return tuple(Layout(each, self.dtype, self.format) for each in self.transforms)
 
     def to_json(self) -> dict[str, Any]:
         """The part of the manifest that the settings decide."""
         return {
-            "preprocessing": _preprocessing(self.exif),
+            "preprocessing": self._preprocessing(),
             "tensors": {
                 "format": self.format,
                 "dtype": self.dtype,
@@ -39,8 +51,12 @@ class SetSettings:
                 "shard_size": self.shard_size,
             },
             "resolutions": [
-                {"n_px": at.n_px, "folder": at.folder, "models": list(models_at(at.n_px))}
-                for at in self.layouts
+                {
+                    "n_px": each.side,
+                    "folder": folder_of(each),
+                    "models": list(openai_models(each)),
+                }
+                for each in self.transforms
             ],
         }
 
@@ -49,7 +65,7 @@ class SetSettings:
         """The settings of the set that `manifest` describes."""
         tensors = manifest["tensors"]
         return cls(
-            resolutions=tuple(entry["n_px"] for entry in manifest["resolutions"]),
+            transforms=tuple(openai(entry["n_px"]) for entry in manifest["resolutions"]),
             dtype=tensors["dtype"],
             format=tensors["format"],
             shard_size=tensors["shard_size"],
@@ -62,31 +78,28 @@ class SetSettings:
 
     def differences(self, other: "SetSettings") -> list[str]:
         """The settings that are not equal: `name: mine, not theirs`."""
-        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        theirs = other._words()  # noqa: SLF001 - of the same class
         return [
-            f"{name.replace('_', '-')}: {_words(mine)}, not {_words(theirs)}"
-            for name, mine, theirs in pairs
-            if mine != theirs
+            f"{name}: {mine}, not {theirs[name]}"
+            for name, mine in self._words().items()
+            if mine != theirs[name]
         ]
 
+    def _words(self) -> dict[str, str]:
+        return {
+            "resolutions": " + ".join(map(folder_of, self.transforms)),
+            "dtype": self.dtype,
+            "format": self.format,
+            "shard-size": str(self.shard_size),
+            "exif": self.exif,
+            "reference": self.reference.name,
+        }
 
-def _words(value: object) -> str:
-    return " + ".join(f"{n}px" for n in value) if isinstance(value, tuple) else str(value)
-
-
-def _preprocessing(exif: str) -> dict[str, Any]:
-    """The reference transform in words and constants, in its order."""
-    steps = [
-        {"step": "decode", "frame": 0, "exif_orientation": exif},
-        {
-            "step": "resize",
-            "short_side": "n_px",
-            "long_side": "int(n_px * long / short)",
-            "filter": "bicubic, a = -0.5, antialiased (Pillow); nearest for the modes 1 and P",
-        },
-        {"step": "center_crop", "side": "n_px", "offset": "(size - n_px) / 2, half to even"},
-        {"step": "convert", "mode": "RGB"},
-        {"step": "to_tensor", "divisor": 255},
-        {"step": "normalize", "mean": list(MEAN), "std": list(STD)},
-    ]
-    return {"reference": "openai/CLIP, clip/clip.py, _transform", "exif": exif, "steps": steps}
+    def _preprocessing(self) -> dict[str, Any]:
+        """The reference in words and constants, in the order of its steps."""
+        steps = [
+            {"step": "decode", "frame": 0, "exif_orientation": self.exif},
+            *self.reference.steps(),
+            {"step": "normalize", "mean": list(OPENAI_MEAN), "std": list(OPENAI_STD)},
+        ]
+        return {"reference": self.reference.source, "exif": self.exif, "steps": steps}

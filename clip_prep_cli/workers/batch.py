@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clip_prep_cli.errors import Reason
+from clip_prep_cli.pixels.references import Reference
+from clip_prep_cli.pixels.transforms import Transform
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.sets.shard import Target
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
@@ -16,7 +18,8 @@ IDLE = -1
 class Recipe:
     """What makes the pixels: the same in every worker of a run."""
 
-    resolutions: tuple[int, ...]
+    transforms: tuple[Transform, ...]
+    reference: Reference
     dtype: str
     exif: str
     max_pixels: int
@@ -29,7 +32,7 @@ class Recipe:
 
 
 class Batch(NamedTuple):
-    """Some rows of one shard: their sources, and one target per resolution.
+    """Some rows of one shard: their sources, and one target per transform.
 
     Without targets the rows are made for their checksums alone.
     """
@@ -42,7 +45,7 @@ class Batch(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """A row that was written; `rows` is its checksum in each resolution (xxh3_64, hex).
+    """A row that was written; `rows` is its checksum by each transform (xxh3_64, hex).
 
     `mtime_ns` is None if only the listing of the source knows it.
     """
@@ -54,7 +57,7 @@ class Converted(NamedTuple):
     mode: str
     width: int
     height: int
-    rows: dict[str, str]
+    rows: tuple[str, ...]
 
 
 class Refused(NamedTuple):

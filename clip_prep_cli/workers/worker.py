@@ -16,8 +16,7 @@ from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.pixels.decode import Decoder, prepare_process, reason_of
 from clip_prep_cli.pixels.memory import keep_freed_memory
 from clip_prep_cli.pixels.native import best_kernel, resize_backend
-from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import preprocess
+from clip_prep_cli.pixels.pipeline import Pipeline
 from clip_prep_cli.pixels.versions import pixel_versions
 from clip_prep_cli.samples.parts import Part
 from clip_prep_cli.sources.files import files_of
@@ -39,13 +38,15 @@ class Converter:
     """Converts batches, one image at a time, in buffers that are made once."""
 
     def __init__(self, recipe: Recipe, should_stop: Callable[[], bool] = lambda: False) -> None:
-        self._recipe = recipe
         self.kernel = best_kernel() if recipe.resize == "native" else None
         self._reader = Reader(recipe.max_pixels)
         self._fetcher = Fetcher(ReadLimits(self._reader.most, recipe.patience, should_stop))
-        self._decoder = Decoder(recipe.max_pixels, recipe.exif, recipe.jpeg)
-        self._table = lookup_table(recipe.dtype)
-        self._writers = [RowWriter((3, n, n), self._table.dtype) for n in recipe.resolutions]
+        self._decoder = Decoder(recipe.max_pixels, recipe.exif, recipe.jpeg, recipe.reference)
+        self._pipelines = [
+            Pipeline(transform, recipe.dtype, recipe.reference, self.kernel)
+            for transform in recipe.transforms
+        ]
+        self._writers = [RowWriter(each.shape, each.table.dtype) for each in self._pipelines]
 
     def announce(self, batch: Batch) -> FetchedFiles:
         """Begin to read what is not on this machine, for `convert`."""
@@ -93,15 +94,25 @@ class Converter:
                 data = memoryview(content)
             size = len(data)
             image = self._decoder.decode(data)
-            digests = {}
-            for n_px, writer in zip(self._recipe.resolutions, self._writers, strict=True):
+            digests = []
+            for pipeline, writer in zip(self._pipelines, self._writers, strict=True):
                 buffer = writer.buffer()
-                preprocess(image.pixels, n_px, self._table, buffer, self.kernel)
-                digests[f"{n_px}px"] = xxhash.xxh3_64_hexdigest(buffer.data)
+                pipeline.fill(image.pixels, buffer)
+                digests.append(xxhash.xxh3_64_hexdigest(buffer.data))
         # Decoders raise whatever they like; one bad image must cost no more than itself.
         except Exception as error:  # noqa: BLE001
-            return Refused(*reason_of(error), size, mtime_ns)
-        return Converted(size, mtime_ns, xxhash.xxh3_128_hexdigest(data), *image[:4], digests)
+            reason, detail = reason_of(error)
+            return Refused(reason, detail, size, mtime_ns)
+        return Converted(
+            size=size,
+            mtime_ns=mtime_ns,
+            xxh128=xxhash.xxh3_128_hexdigest(data),
+            format=image.format,
+            mode=image.mode,
+            width=image.width,
+            height=image.height,
+            rows=tuple(digests),
+        )
 
 
 def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int]) -> None:
@@ -114,7 +125,7 @@ def main(connection: Connection, recipe: Recipe, progress: MutableSequence[int])
     _die_with_parent()
     # The libraries inside Pillow complain on stderr; the failure record has what matters.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    prepare_process(recipe.max_pixels)
+    prepare_process(recipe.max_pixels, recipe.transforms)
     keep_freed_memory()
     converter = Converter(recipe, lambda: bool(progress[2]))
     gc.freeze()  # what was imported is here to stay; collections need not look at it each time

@@ -101,7 +101,7 @@ def test_wrong_model_names_suggest_the_right_one(wrong: str, right: str, picture
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--dtype", "bfloat16"), "NumPy has no bfloat16"),
+        (("--dtype", "bfloat16"), "cannot hold bfloat16"),
         (("--dtype", "int8"), "'int8' is not one of"),
         (("--shard-size", "0"), "--shard-size"),
         (("--workers", "0"), "--workers"),

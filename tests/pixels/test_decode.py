@@ -16,7 +16,15 @@ from clip_prep_cli.pixels.decode import Decoder, open_image, prepare_process, re
 from clip_prep_cli.pixels.formats import FORMATS
 from clip_prep_cli.pixels.native import best_kernel
 from clip_prep_cli.pixels.resize import resize_crop
-from tests.support.images import converted, decoded, make_image, ours_and_theirs, saved
+from clip_prep_cli.pixels.transforms import openai
+from tests.support.images import (
+    converted,
+    decoded,
+    make_image,
+    ours_and_theirs,
+    saved,
+    target_of,
+)
 
 LIMIT = 1_000_000
 SAVED_AS = [name for name in FORMATS if name != "PSD"]  # which Pillow only reads
@@ -132,9 +140,9 @@ def test_the_limit_of_pixels_is_exact(name: str) -> None:
 @pytest.mark.usefixtures("process")
 def test_the_limit_of_pixels_is_for_the_source_alone() -> None:
     """A small image is converted whatever the limit, though the crop has more pixels than it."""
-    prepare_process(500)
+    prepare_process(500, (openai(224),))
     image = open_image(saved(make_image("RGB", (30, 16), 0), "PNG"), 500)
-    assert resize_crop(image, 224).size == (224, 224)
+    assert resize_crop(image, target_of(image.size, 224)).size == (224, 224)
 
 
 @pytest.mark.usefixtures("process")
@@ -143,7 +151,7 @@ def test_the_limit_of_pixels_holds_for_images_inside_images() -> None:
     picture = saved(make_image("L", (500, 500), 0), "PNG")
     entry = bytes((16, 16, 0, 0, 1, 0, 32, 0)) + len(picture).to_bytes(4, "little")
     icon = b"\0\0\1\0\1\0" + entry + (22).to_bytes(4, "little") + picture
-    prepare_process(249_999)
+    prepare_process(249_999, ())
     with pytest.raises(Exception, match="exceeds limit") as caught:
         open_image(icon, 249_999).load()
     assert reason_of(caught.value) == ("too_large", "250000 pixels exceed --max-pixels")
@@ -152,7 +160,7 @@ def test_the_limit_of_pixels_holds_for_images_inside_images() -> None:
 @pytest.mark.usefixtures("process")
 def test_prepared_processes_are_silent() -> None:
     """What Pillow warns of is no error, except that an image is too large."""
-    prepare_process(LIMIT)
+    prepare_process(LIMIT, ())
     warnings.warn("metadata is damaged", UserWarning, stacklevel=1)
     with pytest.raises(Image.DecompressionBombWarning):
         warnings.warn("pixels", Image.DecompressionBombWarning, stacklevel=1)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clip_prep_cli.pixels.geometry import MAX_RESIZED_SIDE, Geometry, geometry
+from clip_prep_cli.pixels.geometry import MAX_RESIZED_SIDE
+from tests.support.images import target_of
 
 SIDES = st.integers(1, 100_000)
 RESOLUTIONS = st.sampled_from([224, 288, 336, 384, 448]) | st.integers(1, 1000)
@@ -17,7 +18,7 @@ def test_short_side_becomes_n_px_and_long_side_is_truncated(
     width: int, height: int, n_px: int
 ) -> None:
     """The long side is floor(n_px * long / short), computed here in whole numbers."""
-    target = geometry(width, height, n_px)
+    target = target_of((width, height), n_px)
     short, long = sorted((width, height))
     assert sorted((target.width, target.height)) == [n_px, n_px * long // short]
     assert (target.width <= target.height) == (width <= height) or target.width == target.height
@@ -26,7 +27,7 @@ def test_short_side_becomes_n_px_and_long_side_is_truncated(
 @given(SIDES, SIDES, RESOLUTIONS)
 def test_crop_lies_in_the_middle_of_the_resized_image(width: int, height: int, n_px: int) -> None:
     """The box is n_px x n_px, inside the image, and off the middle by half a pixel at most."""
-    target = geometry(width, height, n_px)
+    target = target_of((width, height), n_px)
     left, top, right, bottom = target.box
     assert (right - left, bottom - top) == (n_px, n_px)
     assert 0 <= left <= right <= target.width
@@ -38,8 +39,9 @@ def test_crop_lies_in_the_middle_of_the_resized_image(width: int, height: int, n
 @given(SIDES, SIDES, RESOLUTIONS)
 def test_a_transposed_image_has_the_transposed_geometry(width: int, height: int, n_px: int) -> None:
     """Width and height are treated alike."""
-    upright, lying = geometry(width, height, n_px), geometry(height, width, n_px)
-    assert lying == Geometry(upright.height, upright.width, upright.top, upright.left, n_px)
+    upright, lying = target_of((width, height), n_px), target_of((height, width), n_px)
+    assert lying.size == upright.size[::-1]
+    assert (lying.left, lying.top) == (upright.top, upright.left)
 
 
 @pytest.mark.parametrize(
@@ -47,28 +49,31 @@ def test_a_transposed_image_has_the_transposed_geometry(width: int, height: int,
 )
 def test_odd_margins_round_half_to_even(long: int, offset: int) -> None:
     """0.5 becomes 0, 1.5 becomes 2, 2.5 becomes 2, 3.5 becomes 4."""
-    assert geometry(224, long, 224).top == offset
-    assert geometry(long, 224, 224).left == offset
+    assert target_of((224, long), 224).top == offset
+    assert target_of((long, 224), 224).left == offset
 
 
 @pytest.mark.parametrize(
-    ("size", "target"),
+    ("size", "resized", "box"),
     [
-        ((500, 375), Geometry(298, 224, 37, 0, 224)),  # 298.67 is not rounded up
-        ((375, 500), Geometry(224, 298, 0, 37, 224)),
-        ((224, 224), Geometry(224, 224, 0, 0, 224)),
-        ((3, 2), Geometry(336, 224, 56, 0, 224)),
-        ((1, 60_000), Geometry(224, 13_440_000, 0, 6_719_888, 224)),
+        ((500, 375), (298, 224), (37, 0, 261, 224)),  # 298.67 is not rounded up
+        ((375, 500), (224, 298), (0, 37, 224, 261)),
+        ((224, 224), (224, 224), (0, 0, 224, 224)),
+        ((3, 2), (336, 224), (56, 0, 280, 224)),
+        ((1, 60_000), (224, 13_440_000), (0, 6_719_888, 224, 6_720_112)),
     ],
 )
-def test_known_sizes(size: tuple[int, int], target: Geometry) -> None:
+def test_known_sizes(
+    size: tuple[int, int], resized: tuple[int, int], box: tuple[int, int, int, int]
+) -> None:
     """Values worked out by hand."""
-    assert geometry(*size, 224) == target
+    target = target_of(size, 224)
+    assert (target.size, target.box) == (resized, box)
 
 
 def test_what_no_computer_can_resize_is_refused() -> None:
     """The reference's resized image would take terabytes; so there is nothing to be equal to."""
-    assert geometry(1, (1 << 30) // 448, 448).height <= MAX_RESIZED_SIDE
+    assert target_of((1, (1 << 30) // 448), 448).height <= MAX_RESIZED_SIDE
     for size in ((1, 1 << 30), (1 << 30, 1)):
         with pytest.raises(OverflowError, match="too large"):
-            geometry(*size, 224)
+            target_of(size, 224)

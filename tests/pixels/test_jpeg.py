@@ -12,6 +12,7 @@ from PIL import Image
 from clip_prep_cli.pixels.decode import Decoder, open_image, reason_of
 from clip_prep_cli.pixels.jpeg import JpegDecoder, plain_header, simplejpeg_agrees
 from clip_prep_cli.pixels.pipeline import as_pixels
+from clip_prep_cli.pixels.references import OPENAI
 from tests.support.images import make_image
 
 LIMIT = 1_000_000
@@ -43,7 +44,7 @@ def by_pillow(data: bytes) -> tuple[object, ...]:
     try:
         image = open_image(data, LIMIT)
         header = (image.format, image.mode, *image.size)
-        return *header, as_bytes(as_pixels(image))
+        return *header, as_bytes(as_pixels(image, OPENAI))
     except Exception as error:
         return reason_of(error)
 

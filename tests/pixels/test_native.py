@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clip_prep_cli.pixels import native
-from clip_prep_cli.pixels.geometry import geometry
+from clip_prep_cli.pixels.geometry import Geometry
 from clip_prep_cli.pixels.native import Kernel, best_kernel, kernels
 from clip_prep_cli.pixels.normalize import lookup_table
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import openai
+from tests.support.images import target_of
 
 every_kernel = pytest.mark.parametrize("kernel", kernels(), ids=lambda kernel: kernel.name)
-BYTES = lookup_table("uint8")
+BYTES = lookup_table(openai(224), "uint8", OPENAI)
 
 
 def expected(pixels: NDArray[np.uint8], n_px: int) -> NDArray[np.uint8]:
     """The crop [3, n, n] of what Pillow's own resize gives."""
-    target = geometry(pixels.shape[1], pixels.shape[0], n_px)
     image = Image.fromarray(pixels)
-    if image.size != (target.width, target.height):
-        image = image.resize((target.width, target.height), Image.Resampling.BICUBIC)
+    target = target_of(image.size, n_px)
+    if image.size != target.size:
+        image = image.resize(target.size, Image.Resampling.BICUBIC)
     return np.asarray(image.crop(target.box)).transpose(2, 0, 1)
 
 
@@ -36,10 +39,16 @@ def noise(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
     return pixels // 128 * np.uint8(255) if seed % 3 == 0 else pixels
 
 
+def fill(kernel: Kernel, pixels: NDArray[np.uint8], table: NDArray[Any], out: NDArray[Any]) -> None:
+    """Have the kernel fill `out` [3, n, n]."""
+    height, width = pixels.shape[:2]
+    kernel.fill(pixels, target_of((width, height), out.shape[1]), table, out)
+
+
 def filled(kernel: Kernel, pixels: NDArray[np.uint8], n_px: int) -> NDArray[np.uint8]:
     """What the kernel makes of `pixels`."""
     out = np.full((3, n_px, n_px), 77, np.uint8)
-    kernel.fill(pixels, n_px, BYTES, out)
+    fill(kernel, pixels, BYTES, out)
     return out
 
 
@@ -85,9 +94,9 @@ def test_gives_pillows_bytes_at_the_models_resolutions(
 def test_looks_every_dtype_up(kernel: Kernel, dtype: str) -> None:
     """The row holds the table's value of each byte, whatever its width, for every byte."""
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
-    table = lookup_table(dtype)
+    table = lookup_table(openai(224), dtype, OPENAI)
     out = np.empty((3, 16, 16), table.dtype)
-    kernel.fill(levels, 16, table, out)
+    fill(kernel, levels, table, out)
     assert out.tobytes() == table.tobytes()
 
 
@@ -101,7 +110,7 @@ def test_touches_nothing_outside(kernel: Kernel, width: int, height: int, n_px: 
         source = guarded(pixels.nbytes, at_end=at_end).reshape(pixels.shape)
         source[:] = pixels
         out = guarded(3 * n_px * n_px, at_end=at_end).reshape(3, n_px, n_px)
-        kernel.fill(source, n_px, BYTES, out)
+        fill(kernel, source, BYTES, out)
         assert out.tobytes() == expected(pixels, n_px).tobytes()
 
 
@@ -185,8 +194,8 @@ def test_a_kernel_that_disagrees_with_pillow_is_not_taken(monkeypatch: pytest.Mo
     """One wrong byte in one trial image, and Pillow does the work."""
     right = Kernel.fill
 
-    def wrong(self: Kernel, pixels: Any, n_px: int, table: Any, out: Any) -> None:
-        right(self, pixels, n_px, table, out)
+    def wrong(self: Kernel, pixels: Any, target: Geometry, table: Any, out: Any) -> None:
+        right(self, pixels, target, table, out)
         if pixels.shape[:2] == (23, 5):
             out[2, 1, 1] ^= 1
 
@@ -204,8 +213,8 @@ def test_leaks_nothing(kernel: Kernel) -> None:
 
     pixels, out = noise(400, 300), np.empty((3, 224, 224), np.uint8)
     for _ in range(20):
-        kernel.fill(pixels, 224, BYTES, out)
+        fill(kernel, pixels, BYTES, out)
     before = resident()
     for _ in range(300):
-        kernel.fill(pixels, 224, BYTES, out)
+        fill(kernel, pixels, BYTES, out)
     assert resident() - before < 300 * 10_000  # one call has 300 kB of its own

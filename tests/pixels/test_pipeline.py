@@ -10,13 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clip_prep_cli.pixels.geometry import geometry
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.native import Kernel, kernels
-from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import preprocess
+from clip_prep_cli.pixels.pipeline import Pipeline
+from clip_prep_cli.pixels.references import OPENAI
 from clip_prep_cli.pixels.resize import resample_crop
-from tests.support.images import KINDS, converted, make_image
+from clip_prep_cli.pixels.transforms import openai
+from tests.support.images import KINDS, converted, make_image, target_of
 from tests.support.oracle import DTYPES, encoded, expected, reference, torchvision_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
@@ -36,6 +36,8 @@ SAMPLES = sorted(
 
 WAYS = (None, *kernels())
 """Pillow, and the native kernel for each instruction set."""
+
+SIZES = sorted({transform.side for transform in MODELS.values()})
 
 BY_KERNELS = ("RGB", "L")
 CASES = [
@@ -68,7 +70,7 @@ def test_any_image_becomes_the_reference_tensor(
     assert converted(image, n_px, dtype, kernel) == expected(image, n_px, dtype)
 
 
-@pytest.mark.parametrize("n_px", sorted(set(MODELS.values())))
+@pytest.mark.parametrize("n_px", SIZES)
 def test_shapes_around_each_models_resolution(n_px: int) -> None:
     """Smaller, exact, one pixel off, exact on one side, odd and even margins, tall and wide."""
     for seed, size in enumerate(shapes_around(n_px)):
@@ -93,9 +95,9 @@ def test_shapes_around_a_small_resolution_in_every_mode(kind: str, kernel: Kerne
 def test_every_model_in_every_dtype(model: str, dtype: str) -> None:
     """The nine models and the four dtypes, on an image of ordinary shape."""
     image = make_image("RGB", (500, 375), 0)
-    wanted = expected(image, MODELS[model], dtype)
+    wanted = expected(image, MODELS[model].side, dtype)
     for kernel in WAYS:
-        assert converted(image, MODELS[model], dtype, kernel) == wanted, kernel
+        assert converted(image, MODELS[model].side, dtype, kernel) == wanted, kernel
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -115,7 +117,7 @@ def test_kernels_agree_with_the_numpy_way_on_extremes(
 ) -> None:
     """Where the reference itself would take gigabytes: what test_resample.py checks in parts."""
     image = make_image("RGB", size, 1)
-    cropped = resample_crop(image, geometry(*size, 224))
+    cropped = resample_crop(image, target_of(size, 224))
     assert converted(image, 224, kernel=kernel) == encoded(np.array(cropped), "float32")
 
 
@@ -136,9 +138,8 @@ def test_one_image_serves_all_resolutions() -> None:
 def test_every_value_of_the_row_is_written() -> None:
     """A buffer that still holds the previous image's row is overwritten entirely."""
     image = make_image("L", (30, 20), 0)
-    table = lookup_table("float32")
-    out = np.full((3, 16, 16), np.nan, table.dtype)
-    preprocess(image, 16, table, out)
+    out = np.full((3, 16, 16), np.nan, np.float32)
+    Pipeline(openai(16), "float32", OPENAI).fill(image, out)
     assert out.tobytes() == expected(image, 16)
 
 
@@ -160,7 +161,7 @@ def test_oracle_is_what_torchvision_computes(kind: str) -> None:
         assert reference(image, 24).numpy().tobytes() == transform(image).numpy().tobytes(), size
 
 
-@pytest.mark.parametrize("n_px", sorted(set(MODELS.values())))
+@pytest.mark.parametrize("n_px", SIZES)
 def test_oracle_is_what_torchvision_computes_for_each_model(n_px: int) -> None:
     """The oracle is torchvision's transform at the models' resolutions as well."""
     transform = torchvision_or_skip(n_px)

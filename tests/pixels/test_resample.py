@@ -9,9 +9,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clip_prep_cli.pixels.geometry import geometry
-from clip_prep_cli.pixels.resize import resample_crop, vertical_first
-from tests.support.images import KINDS, make_image
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.resize import resample_crop
+from tests.support.images import KINDS, make_image, target_of
 
 SIDES = st.integers(1, 90)
 LONG_SIDES = st.integers(100, 700)
@@ -24,17 +24,21 @@ HUGE_STRIP = """
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from PIL import Image
+from clip_prep_cli.pixels.geometry import geometry
+from clip_prep_cli.pixels.references import OPENAI
 from clip_prep_cli.pixels.resize import resize_crop
+from clip_prep_cli.pixels.transforms import openai
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 image = Image.effect_noise({size}, 99).convert({mode!r})
-print(resize_crop(image, 224).size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+target = geometry(*image.size, openai(224), OPENAI)
+print(resize_crop(image, target).size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
 def assert_same_as_pillow(image: Image.Image, n_px: int) -> None:
     """`resample_crop` gives the mode and the bytes of Pillow's resize and crop."""
-    target = geometry(*image.size, n_px)
-    resized = image.resize((target.width, target.height), Image.Resampling.BICUBIC)
+    target = target_of(image.size, n_px)
+    resized = image.resize(target.size, Image.Resampling.BICUBIC)
     wanted = resized.crop(target.box)
     if image.mode in ("1", "P"):
         wanted = wanted.convert("RGB")
@@ -54,7 +58,7 @@ def assert_same_as_pillow(image: Image.Image, n_px: int) -> None:
 @example(size=(60, 500), n_px=24, seed=1)
 def test_same_bytes_as_pillow(kind: str, size: tuple[int, int], n_px: int, seed: int) -> None:
     """Any mode, any shape, enlarged or reduced: the same mode, the same bytes."""
-    assume(size != geometry(*size, n_px)[:2])  # such an image is only cropped, see test_resize.py
+    assume(size != target_of(size, n_px).size)  # such an image is only cropped, see test_resize.py
     assert_same_as_pillow(make_image(kind, size, seed), n_px)
 
 
@@ -89,7 +93,7 @@ def test_vertical_pass_first(
     turned: bool,  # noqa: FBT001
 ) -> None:
     """First if the height shrinks by more than twice as much as the width, since Pillow 13."""
-    assert vertical_first(source, resized) == (turned and PILLOW_MAJOR >= 13)
+    assert OPENAI.vertical_first(source, resized) == (turned and PILLOW_MAJOR >= 13)
 
 
 @pytest.mark.parametrize("size", [(40, 20_000), (20_000, 40)])

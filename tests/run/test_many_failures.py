@@ -9,6 +9,7 @@ import pytest
 import xxhash
 
 from clip_prep_cli.common.versions import package_versions
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.samples.records import Failure, Record, Sample
 from clip_prep_cli.sets import tensorset
 from clip_prep_cli.sets.settings import SetSettings
@@ -18,7 +19,7 @@ from clip_prep_cli.sets.throttle import Pace
 from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import check_whole, read_manifest, tree_digest
 
-SETTINGS = SetSettings((224,), dtype="uint8", shard_size=3)
+SETTINGS = SetSettings((openai(224),), dtype="uint8", shard_size=3)
 SHARDS = 6
 
 

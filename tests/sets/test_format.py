@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import Layout
 from tests.support.command import clip_prep, convert, paint, read_manifest
 from tests.support.oracle import encoded, reference_pixels
@@ -106,7 +107,7 @@ def test_empty_shard(tmp_path: Path) -> None:
 
 def test_large_pt(tmp_path: Path) -> None:
     """In an archive of more than 4 GiB the rows are found by its Zip64 records."""
-    layout, count = Layout(448, "float32", "pt"), 2000
+    layout, count = Layout(openai(448), "float32", "pt"), 2000
     head, tail = layout.frame(count)
     with open(tmp_path / "large.pt", "w+b") as file:
         file.write(head)

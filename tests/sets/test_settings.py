@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from clip_prep_cli.pixels import models
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import Transform, openai
 from clip_prep_cli.sets.manifest import Counts, Manifest
 from clip_prep_cli.sets.settings import SetSettings
 
-BASE = SetSettings((224, 336))
+BASE = SetSettings((openai(224), openai(336)))
 OTHERS = (
-    replace(BASE, resolutions=(224,)),
-    replace(BASE, resolutions=(288, 336)),
+    replace(BASE, transforms=(openai(224),)),
+    replace(BASE, transforms=(openai(288), openai(336))),
     replace(BASE, dtype="uint8"),
     replace(BASE, dtype="float16"),
     replace(BASE, format="pt"),
@@ -61,7 +64,7 @@ def is_valid(manifest: dict[str, Any], schema: dict[str, Any]) -> bool:
     return valid
 
 
-@pytest.mark.parametrize("settings", [BASE, *OTHERS], ids=str)
+@pytest.mark.parametrize("settings", [BASE, *OTHERS])
 def test_round_trip(settings: SetSettings, schema: dict[str, Any]) -> None:
     """The manifest holds every setting; its form fits the schema."""
     manifest = manifest_of(settings)
@@ -72,12 +75,12 @@ def test_round_trip(settings: SetSettings, schema: dict[str, Any]) -> None:
 def test_digest() -> None:
     """Sets of other settings have other digests; those of the same settings have the same."""
     assert len({settings.digest() for settings in (BASE, *OTHERS)}) == 1 + len(OTHERS)
-    assert SetSettings((224, 336)).digest() == BASE.digest()
+    assert SetSettings((openai(224), openai(336))).digest() == BASE.digest()
 
 
 def test_differences() -> None:
     """Each setting that differs is named, with both values."""
-    other = SetSettings((224,), "uint8", "pt", 7, "apply")
+    other = SetSettings((openai(224),), "uint8", "pt", 7, "apply")
     assert BASE.differences(other) == [
         "resolutions: 224px + 336px, not 224px",
         "dtype: float32, not uint8",
@@ -126,3 +129,26 @@ def test_generator_values_are_strings(schema: dict[str, Any]) -> None:
     assert is_valid(manifest, schema)
     manifest["generator"]["new part"] = 1.2
     assert not is_valid(manifest, schema)
+
+
+def test_a_new_model_is_a_line_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it, OpenAI's transform has another name, and sets of it are what they were."""
+    monkeypatch.setattr(models, "MODELS", {**models.MODELS, "ViT-X/1": openai(224)})
+    new = SetSettings(models.transforms_of(["ViT-X/1"]))
+    assert manifest_of(new) == manifest_of(SetSettings((openai(224),)))
+    assert "ViT-X/1" not in json.dumps(manifest_of(new))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"transforms": (openai(224), Transform(224, 224, mean=(0.5, 0.5, 0.5)))},
+        {"transforms": (openai(256),)},
+        {"reference": replace(OPENAI, name="other")},
+    ],
+    ids=["statistics", "size", "reference"],
+)
+def test_what_the_manifest_cannot_say_is_refused(fields: dict[str, Any]) -> None:
+    """Format version 1 has neither transforms nor references; nothing is recorded as another."""
+    with pytest.raises(ValueError, match="format version 1"):
+        replace(BASE, **fields)

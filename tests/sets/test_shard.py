@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.storage.local import LocalStorage
@@ -38,7 +39,7 @@ def test_seal(
 ) -> None:
     """A sealed shard has the kept rows, in order, and the size that its layout foretells."""
     directory = tmp_path_factory.mktemp("seal")
-    layouts = tuple(Layout(n_px, dtype, suffix) for n_px in SIZES)
+    layouts = tuple(Layout(openai(n_px), dtype, suffix) for n_px in SIZES)
     shard, content = filled(directory, len(kept), layouts)
     places = [row for row, keep in enumerate(kept) if keep]
     shard.seal(places, LocalStorage(directory))
@@ -52,7 +53,7 @@ def test_seal(
 @pytest.mark.parametrize(("suffix", "dtype"), KINDS)
 def test_rows_begin_on_a_page(suffix: str, dtype: str) -> None:
     """The first row begins at the same page boundary, whatever the number of rows is."""
-    layout = Layout(4, dtype, suffix)
+    layout = Layout(openai(4), dtype, suffix)
     starts = {len(layout.frame(rows).head) for rows in (0, 1, 9, 10, 1000, 123_456)}
     assert len(starts) == 1
     assert starts.pop() % 4096 == 0
@@ -60,7 +61,7 @@ def test_rows_begin_on_a_page(suffix: str, dtype: str) -> None:
 
 def test_pt_files_are_those_of_torch(tmp_path: Path) -> None:
     """torch.load gives a tensor of its own from a .pt shard, mapped or not."""
-    layout = Layout(2, "bfloat16", "pt")
+    layout = Layout(openai(2), "bfloat16", "pt")
     shard, content = filled(tmp_path, 3, (layout,))
     shard.seal(range(3), LocalStorage(tmp_path))
     for mapped in (False, True):
@@ -71,7 +72,7 @@ def test_pt_files_are_those_of_torch(tmp_path: Path) -> None:
 
 def test_space_is_reserved_whole(tmp_path: Path) -> None:
     """Before any row is written its space is there, under another name, and can be given back."""
-    layouts = tuple(Layout(n_px, "float32", "npy") for n_px in (30, 40))
+    layouts = tuple(Layout(openai(n_px), "float32", "npy") for n_px in (30, 40))
     shard = Shard(tmp_path, 0, 5, layouts)
     for layout, target in zip(layouts, shard.targets(), strict=True):
         stat = os.stat(target.path)
@@ -86,7 +87,7 @@ def test_space_is_reserved_whole(tmp_path: Path) -> None:
 def test_all_or_nothing_is_reserved(tmp_path: Path) -> None:
     """Where one file cannot be made none stays, and the error names what was in the way."""
     (tmp_path / "40px").touch()
-    layouts = [Layout(n_px, "float32", "npy") for n_px in (30, 40)]
+    layouts = [Layout(openai(n_px), "float32", "npy") for n_px in (30, 40)]
     with pytest.raises(CannotContinueError, match="40px"):
         Shard(tmp_path, 0, 5, layouts)
     assert os.listdir(tmp_path / "30px") == []
@@ -94,7 +95,7 @@ def test_all_or_nothing_is_reserved(tmp_path: Path) -> None:
 
 def test_a_shard_that_cannot_be_sealed(tmp_path: Path) -> None:
     """If a file cannot get its final name, the error says why, and the rest can be given back."""
-    layouts = tuple(Layout(n_px, "float32", "npy") for n_px in SIZES)
+    layouts = tuple(Layout(openai(n_px), "float32", "npy") for n_px in SIZES)
     shard, _ = filled(tmp_path, 2, layouts)
     (tmp_path / layouts[1].file(7) / "in the way").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
@@ -105,7 +106,7 @@ def test_a_shard_that_cannot_be_sealed(tmp_path: Path) -> None:
 
 def test_npy_header_is_numpys(tmp_path: Path) -> None:
     """NumPy's own reader finds a version 1.0 header in C order, little-endian."""
-    layout = Layout(5, "float16", "npy")
+    layout = Layout(openai(5), "float16", "npy")
     shard, _ = filled(tmp_path, 4, (layout,))
     shard.seal(range(4), LocalStorage(tmp_path))
     with open(tmp_path / layout.file(7), "rb") as file:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from clip_prep_cli.errors import CannotContinueError, StoreError
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import FileSum, Layout
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.sets.staging import staging
@@ -19,7 +20,7 @@ from clip_prep_cli.storage.location import storage_at
 from tests.support.command import SECONDS
 from tests.support.urls import download, memory_url
 
-LAYOUTS = (Layout(224, "uint8", "npy"), Layout(288, "uint8", "npy"))
+LAYOUTS = (Layout(openai(224), "uint8", "npy"), Layout(openai(288), "uint8", "npy"))
 
 
 def made(out: Storage, scratch: Path) -> dict[str, FileSum]:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from clip_prep_cli.errors import DamagedError
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.stored import StoredRows
 from clip_prep_cli.storage.local import LocalStorage
 from tests.support.command import album, convert, paint, paths, read_index, rows
 
-LAYOUT = Layout(224, "uint8", "npy")
+LAYOUT = Layout(openai(224), "uint8", "npy")
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_every_row(suffix: str, tmp_path: Path) -> None:
     """In whatever order they are asked for, rows and records are those on disk."""
     source, out = album(tmp_path / "in", 5), tmp_path / "out"
     convert(source, out, "--format", suffix, "--shard-size", "3")
-    stored, layout = StoredRows(LocalStorage(out)), Layout(224, "uint8", suffix)
+    stored, layout = StoredRows(LocalStorage(out)), Layout(openai(224), "uint8", suffix)
     expected = dict(zip(paths(out), rows(out), strict=True))
     for shard, row in ((1, 1), (0, 2), (1, 0), (0, 0), (0, 1), (1, 1)):
         record = stored.record(shard, row)
@@ -48,7 +49,7 @@ def test_names_and_resolutions(out: Path) -> None:
     record = stored.record(2, 0)
     assert record.sample.path == os.fsdecode(b"\xff.png")
     for n_px in (224, 288):
-        layout = Layout(n_px, "uint8", "npy")
+        layout = Layout(openai(n_px), "uint8", "npy")
         assert stored.row(layout, 2, 0, record) == rows(out, n_px)[6]
 
 

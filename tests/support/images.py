@@ -11,10 +11,12 @@ from PIL import Image
 
 from clip_prep_cli.pixels.decode import Decoded, Decoder
 from clip_prep_cli.pixels.formats import FORMATS
+from clip_prep_cli.pixels.geometry import Geometry, geometry
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
 from clip_prep_cli.pixels.native import Kernel
-from clip_prep_cli.pixels.normalize import lookup_table
-from clip_prep_cli.pixels.pipeline import as_pixels, preprocess
+from clip_prep_cli.pixels.pipeline import Pipeline, as_pixels
+from clip_prep_cli.pixels.references import OPENAI, Reference
+from clip_prep_cli.pixels.transforms import openai
 from tests.support.oracle import expected
 
 KINDS = (
@@ -71,12 +73,23 @@ def converted(
     kernel: Kernel | None = None,
 ) -> bytes:
     """The bytes of the row that the package makes of an image or of RGB pixels."""
-    table = lookup_table(dtype)
-    out = np.empty((3, n_px, n_px), table.dtype)
+    return by_reference(OPENAI, pixels, Pipeline(openai(n_px), dtype, OPENAI, kernel))
+
+
+def by_reference(
+    reference: Reference, pixels: Image.Image | NDArray[np.uint8], pipeline: Pipeline
+) -> bytes:
+    """The bytes of the row that a pipeline makes of an image or of RGB pixels."""
+    out = np.empty(pipeline.shape, pipeline.table.dtype)
     if isinstance(pixels, Image.Image):
-        pixels = as_pixels(pixels)
-    preprocess(pixels, n_px, table, out, kernel)
+        pixels = as_pixels(pixels, reference)
+    pipeline.fill(pixels, out)
     return out.tobytes()
+
+
+def target_of(size: tuple[int, int], n_px: int) -> Geometry:
+    """How OpenAI's transform to `n_px` resizes and crops an image of that size."""
+    return geometry(*size, openai(n_px), OPENAI)
 
 
 def ours_and_theirs(data: bytes, n_px: int = 24, kernel: Kernel | None = None) -> tuple[Any, Any]:

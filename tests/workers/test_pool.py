@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from clip_prep_cli.errors import CannotContinueError
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.sets.layout import Layout
 from clip_prep_cli.sets.shard import Shard
 from clip_prep_cli.workers.batch import (
@@ -23,9 +25,9 @@ from clip_prep_cli.workers.batch import (
 from clip_prep_cli.workers.pool import WorkerPool
 from tests.support.command import album, convert, customized, paint
 
-RECIPE = Recipe((224,), "uint8", "ignore", 10**6, "native")
+RECIPE = Recipe((openai(224),), OPENAI, "uint8", "ignore", 10**6)
 Answers = dict[tuple[int, ...], list[Outcome] | RowNotWrittenError | CannotContinueError]
-LAYOUTS = (Layout(224, "uint8", "npy"),)
+LAYOUTS = (Layout(openai(224), "uint8", "npy"),)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_batches_come_back(shard: Shard, images: tuple[str, ...]) -> None:
         assert isinstance(outcomes, list)
         (outcome,) = outcomes
         assert isinstance(outcome, Converted)
-        digests.append(outcome.rows["224px"])
+        digests.append(outcome.rows[0])
     assert digests[:4] == digests[4:]
     assert len(set(digests)) == 4
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from clip_prep_cli.errors import Reason
 from clip_prep_cli.inspection.report.sources import Sources, by_count, sources
-from clip_prep_cli.pixels.normalize import ITEM_DTYPE, denormalize
+from clip_prep_cli.pixels.normalize import denormalize
+from clip_prep_cli.pixels.transforms import Transform
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.sets.manifest import Manifest
 from clip_prep_cli.sets.stored import StoredSet
@@ -50,9 +51,9 @@ class FailureGroup(NamedTuple):
 
 
 class TensorBytes(NamedTuple):
-    """The tensor files of one resolution, superseded rows included."""
+    """The tensor files of one transform, superseded rows included."""
 
-    n_px: int
+    transform: Transform
     bytes: int
 
 
@@ -90,14 +91,14 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
         manifest=stored.manifest,
         tensors=tuple(
             TensorBytes(
-                layout.n_px,
+                layout.transform,
                 sum(
                     entry.files[layout.file(entry.number)].size for entry in stored.manifest.shards
                 ),
             )
             for layout in settings.layouts
         ),
-        sources=sources(stored.records(), settings.resolutions),
+        sources=sources(stored.records(), settings),
         failures=failures,
         pictures=tuple(_pictures(stored, seed)),
     )
@@ -115,15 +116,15 @@ def _grouped(stored: StoredSet, failures: Iterable[Failure]) -> tuple[FailureGro
 
 
 def _pictures(stored: StoredSet, seed: int) -> Iterable[Picture]:
-    layout = stored.manifest.settings.layouts[0]
+    settings = stored.manifest.settings
+    layout = settings.layouts[0]
     # Not for cryptography: the same seed is to give the same page.
     chosen = random.Random(seed).sample(range(len(stored)), min(PICTURES, len(stored)))  # noqa: S311
     for number in sorted(chosen):
         shard, row = stored.place(number)
         record = stored.record(number)
         data = stored.rows.row(layout, shard, row, record)
-        values = np.frombuffer(data, ITEM_DTYPE[layout.dtype]).reshape(3, layout.n_px, layout.n_px)
-        pixels = denormalize(values, layout.dtype)
+        pixels = denormalize(data, layout.transform, layout.dtype, settings.reference)
         yield Picture(shard, row, _path(stored, record), record, pixels)
 
 

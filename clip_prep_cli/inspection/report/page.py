@@ -25,9 +25,10 @@ from clip_prep_cli.inspection.report.charts import (
 from clip_prep_cli.inspection.report.data import SHOWN, Picture, ReportData, report_data
 from clip_prep_cli.inspection.report.histogram import Histogram
 from clip_prep_cli.inspection.report.sources import Size, Sizes
-from clip_prep_cli.pixels.models import models_at
+from clip_prep_cli.pixels.models import openai_models
 from clip_prep_cli.sets.names import FAILURES, MANIFEST, shard_name
 from clip_prep_cli.sets.stored import StoredSet
+from clip_prep_cli.storage.interface import Storage
 
 _THUMBNAIL = 224
 """Pixels of a picture's side at most."""
@@ -80,7 +81,7 @@ def _page(data: ReportData) -> bytes:
         failures_file=FAILURES,
         images=images,
         manifest_file=MANIFEST,
-        models_at=models_at,
+        openai_models=openai_models,
         reasons=_REASONS,
         shard_name=shard_name,
         shown=SHOWN,

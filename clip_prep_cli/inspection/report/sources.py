@@ -2,8 +2,9 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from clip_prep_cli.inspection.report.histogram import (
 )
 from clip_prep_cli.pixels.geometry import geometry
 from clip_prep_cli.samples.records import Record
+from clip_prep_cli.sets.settings import SetSettings
 
 K = TypeVar("K", bound=str)
 
@@ -63,16 +65,16 @@ class Sources:
     duplicates: int
     """Images whose file has the same content as that of another one before."""
     enlarged: tuple[int, ...]
-    """For each resolution, how many have a side that is shorter."""
+    """For each transform, how many have a side that is shorter."""
     sizes: Sizes | None
     """None: there is no image."""
 
 
-def sources(records: Iterable[Record], resolutions: Sequence[int]) -> Sources:
+def sources(records: Iterable[Record], settings: SetSettings) -> Sources:
     """Count `records`, in about 40 bytes of memory an image.
 
-    The share lost is that at the first resolution; at another one it differs only by the rounding
-    to whole pixels.
+    The share lost is that by the first transform; at another resolution it
+    differs only by the rounding to whole pixels.
     """
     size = 0
     formats, modes = Counter[str](), Counter[str]()
@@ -83,20 +85,22 @@ def sources(records: Iterable[Record], resolutions: Sequence[int]) -> Sources:
         modes[record.mode] += 1
         widths.append(record.width)
         heights.append(record.height)
-        crop = geometry(record.width, record.height, resolutions[0])
-        lost.append(1 - crop.n_px**2 / (crop.width * crop.height))
+        crop = geometry(record.width, record.height, settings.transforms[0], settings.reference)
+        lost.append(1 - prod(crop.crop_size) / prod(crop.size))
         contents += bytes.fromhex(record.xxh128)
     duplicates = _duplicates(contents)
     del contents  # what follows needs the memory
     width, height = np.asarray(widths), np.asarray(heights)
-    short = np.minimum(width, height)
     return Sources(
         images=len(widths),
         bytes=size,
         formats=by_count(formats),
         modes=by_count(modes),
         duplicates=duplicates,
-        enlarged=tuple(int(np.count_nonzero(short < n_px)) for n_px in resolutions),
+        enlarged=tuple(
+            int(np.count_nonzero((width < each.width) | (height < each.height)))
+            for each in settings.transforms
+        ),
         sizes=_sizes(width, height, np.asarray(lost)) if widths else None,
     )
 

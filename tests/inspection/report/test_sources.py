@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from clip_prep_cli.inspection.report.sources import Pixels, Sources, sources
 from clip_prep_cli.pixels.geometry import geometry
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import openai
 from clip_prep_cli.samples.records import Record, Sample
+from clip_prep_cli.sets.settings import SetSettings
 
 SIDES = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
 RECORDS = st.builds(
@@ -24,13 +27,15 @@ RECORDS = st.builds(
     SIDES | st.sampled_from([(224, 224), (640, 480), (480, 640)]),
 )
 
+BOTH = SetSettings((openai(224), openai(288)))
+
 
 @given(st.lists(RECORDS, min_size=1, max_size=20))
 def test_each_record_counts(records: list[Record]) -> None:
     """Once, in everything that is counted."""
-    found = sources(iter(records), (224, 288))
+    found = sources(iter(records), BOTH)
     shapes = [(record.width, record.height) for record in records]
-    crops = [geometry(*shape, 224) for shape in shapes]
+    crops = [geometry(*shape, openai(224), OPENAI) for shape in shapes]
     lost = [1 - 224**2 / (crop.width * crop.height) for crop in crops]
     assert found.images == len(records)
     assert found.bytes == sum(record.sample.size for record in records)
@@ -50,7 +55,7 @@ def test_each_record_counts(records: list[Record]) -> None:
 @given(st.lists(RECORDS))
 def test_most_first(records: list[Record]) -> None:
     """Formats and modes; equal ones by name."""
-    found = sources(iter(records), (224,))
+    found = sources(iter(records), SetSettings((openai(224),)))
     for names, counts in (
         ([record.format for record in records], found.formats),
         ([record.mode for record in records], found.modes),
@@ -61,4 +66,4 @@ def test_most_first(records: list[Record]) -> None:
 
 def test_no_image() -> None:
     """Nothing is counted, and there are no sizes."""
-    assert sources(iter(()), (224, 288)) == Sources(0, 0, {}, {}, 0, (0, 0), None)
+    assert sources(iter(()), BOTH) == Sources(0, 0, {}, {}, 0, (0, 0), None)
