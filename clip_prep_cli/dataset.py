@@ -63,8 +63,8 @@ class TensorDataset(Dataset[Any]):
         storage = storage_at(directory)
         if storage.here is None:
             raise UsageError(
-                f"{storage} is at a URL, and a dataset is memory-mapped.",
-                f"Copy the set here with {copy_hint(str(storage))}.",
+                f"{storage} is a URL, but a dataset is memory-mapped from disk.",
+                f"Copy the set to this machine with {copy_hint(str(storage))}.",
             )
         self._directory = storage.here
         self._stored = StoredSet(storage)

@@ -53,7 +53,7 @@ class Transform:
                 "Only squares are supported.",
             )
         if self.fill != 0 and self.resize != "longest":
-            raise UsageError("The transform has a fill, and does not pad.", "Leave it out.")
+            raise UsageError("The transform has a fill but does not pad.", "Drop the fill.")
         if not all(map(isfinite, self.mean)) or not all(isfinite(s) and s > 0 for s in self.std):
             raise UsageError(
                 f"The transform has mean {self.mean} and std {self.std}.",

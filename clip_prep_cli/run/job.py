@@ -84,7 +84,9 @@ class Job:
         if self.options["null"] and not self.options["files_from"]:
             raise UsageError("-0 needs --files-from.", "Add --files-from, or drop -0.")
         if self.options["scheduler"] is not None and self.options["executor"] != "dask":
-            raise UsageError("--scheduler needs --executor dask.", "Add it, or drop --scheduler.")
+            raise UsageError(
+                "--scheduler needs --executor dask.", "Add --executor dask, or drop --scheduler."
+            )
 
     def _check_tensors(self) -> None:
         dtype, wanted = self.settings.dtype, FORMATS[self.settings.format]

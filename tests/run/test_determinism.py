@@ -125,7 +125,7 @@ def test_interrupted_and_continued(
     with started(tmp_path / "log", tree[0], out, *OPTIONS, env=env) as run:
         wait_until((out / "index" / "shard-000001.jsonl").exists)
         run.signal_group(SIGINT)
-        wait_until(lambda: run.has_said("Stopping"))
+        wait_until(lambda: run.has_said("Finishing the images"))
         (tmp_path / "hook" / "gate").touch()
         run.ends_with(128 + SIGINT)
     assert 0 < read_manifest(out)["counts"]["samples"] < 31

@@ -187,7 +187,7 @@ def test_refusals(fault: Tracing, given: Given, tmp_path: Path) -> None:
     out, hook = tmp_path / "out", tmp_path / "hook"
     said = stops(given, out, fault.env(hook, out))
     assert was_met(hook)
-    assert any(words in said for words in ("No space left", "disk quota", "Input/output error"))
+    assert any(words in said for words in ("No space left", "Disk quota", "Input/output error"))
     assert "(0 short)" not in said
     finishes(given, out)
 

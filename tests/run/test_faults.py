@@ -95,7 +95,7 @@ def test_stopped(number: int, source: Path, expected: dict[str, str], tmp_path: 
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
         wait_until(lambda: sealed(out) == HELD)
         run.signal_group(number)
-        wait_until(lambda: run.has_said("Stopping"))
+        wait_until(lambda: run.has_said("Finishing the images"))
         (tmp_path / "hook" / "gate").touch()
         run.ends_with(128 + number)
         assert run.has_said("Stopped early; run the same command again")
@@ -115,7 +115,7 @@ def test_stopped_twice(source: Path, expected: dict[str, str], tmp_path: Path) -
     with started(tmp_path / "log", source, out, *OPTIONS, env=env) as run:
         wait_until(lambda: sealed(out) == HELD)
         run.signal_group(SIGINT)
-        wait_until(lambda: run.has_said("Stopping"))
+        wait_until(lambda: run.has_said("Finishing the images"))
         run.signal_group(SIGINT)
         run.ends_with(-SIGINT)
     check_whole(out)

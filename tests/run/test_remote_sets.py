@@ -84,9 +84,9 @@ def test_a_life(pair: Pair, source: Path) -> None:
     assert pair.convert(source, prune=True).pruned == 1
     assert pair.equal()
     check_whole(pair.copy())
-    with pytest.raises(CannotContinueError, match="other settings"):
+    with pytest.raises(CannotContinueError, match="different settings"):
         pair.convert(source, dtype="float16")
-    with pytest.raises(CannotContinueError, match=r"memory://.*other settings"):
+    with pytest.raises(CannotContinueError, match=r"memory://.*different settings"):
         clip_prep_cli.convert(source, "ViT-B/16", pair.url, dtype="float16")
     pair.convert(source, dtype="float16", shard_size=5, overwrite=True)
     assert pair.equal()

@@ -61,7 +61,7 @@ def test_patience_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shaken(monkeypatch, "replace", TimeoutError("late"))
     with pytest.raises(StoreError, match=f"late .*{tmp_path}/file"):
         place.replace("file", b"")
-    with pytest.raises(StoreError, match="is not there"):
+    with pytest.raises(StoreError, match="does not exist"):
         place.replace("no/file", b"")
 
 

@@ -115,7 +115,7 @@ def test_tasks_that_get_lost_for_ever(source: Path, tmp_path: Path) -> None:
             raise MemoryError("too little\nfor this")
 
     executor = Inline(lose)
-    with pytest.raises(CannotContinueError, match=r"Shard 1 .* \(MemoryError: too little\)"):
+    with pytest.raises(CannotContinueError, match=r"shard 1 \(MemoryError: too little\)"):
         run(source, tmp_path / "out", executor=executor)
     assert [task.shard for task in executor.tasks].count(1) == 4
     assert sorted(os.listdir(tmp_path / "out/index")) == ["shard-000000.jsonl"]
