@@ -29,7 +29,7 @@ def test_patience() -> None:
 @pytest.mark.parametrize("name", ["", "sftp://me:secret@host/a"])
 def test_what_is_refused(name: str) -> None:
     """An empty name is a variable that is not set; a secret would get into manifests."""
-    with pytest.raises(UsageError, match=r"holds a password|is empty"):
+    with pytest.raises(UsageError, match=r"contains a password|is empty"):
         storage_at(name)
 
 
