@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
+
+pytest.importorskip("torch")
+
+import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, SequentialSampler
 
 from clip_prep_cli import ShardSampler, TensorDataset
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from tests.support.command import album, convert, read_manifest
-from tests.support.oracle import reference
+from tests.support.torch_oracle import reference
 
 COUNT = 22
 
@@ -96,6 +99,7 @@ def test_items_of_a_users_own(out: Path) -> None:
     assert (name, total) == ("0002", float(TensorDataset(out, "RN50")[2][0].sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_in_workers(context: str, out: Path) -> None:
@@ -108,6 +112,7 @@ def test_in_workers(context: str, out: Path) -> None:
         assert names == expected_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("raw", [False, True])
 def test_batches_at_once(workers: int, raw: bool, out: Path) -> None:  # noqa: FBT001
@@ -209,6 +214,7 @@ def test_an_empty_set(tmp_path: Path) -> None:
     assert order(dataset) == []
 
 
+@pytest.mark.slow
 def test_more_shards_than_files_may_be_open(source: Path, tmp_path: Path) -> None:
     """Of however many shards a set is, few of its files are open at a time."""
     convert(source, tmp_path / "out", "--shard-size", "1", status=3)

@@ -37,6 +37,7 @@ _INVOCATION = re.compile(
 _OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|-[a-zA-Z0-9])(?![\w-])")
 
 
+@pytest.mark.slow
 def test_every_command_runs(document: str, workspace: Path) -> None:
     """A document's blocks, in their order in one directory, do what the document says."""
     printed = ""

@@ -13,6 +13,7 @@ from clip_prep_cli.cli.convert import convert
 from clip_prep_cli.cli.errors import errors_in_words, fail
 from clip_prep_cli.cli.info import info
 from clip_prep_cli.cli.models import models
+from clip_prep_cli.cli.options import HELP_NAMES
 from clip_prep_cli.cli.preview import preview
 from clip_prep_cli.cli.report import report
 from clip_prep_cli.cli.verify import verify
@@ -30,7 +31,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     commands=[convert, verify, compact, info, preview, report, models],
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_NAMES},
     epilog="Exit status: 0 success; 1 error; 2 usage error; 3 too many images failed; "
     "4 verify found a difference; 75 another run holds the output; 130/143 stopped by a signal.",
 )

@@ -9,6 +9,8 @@ import click
 from clip_prep_cli.cli.params import Seconds, SetPath
 from clip_prep_cli.run.options import SECTIONS, Option, declared
 
+HELP_NAMES = ("-h", "--help")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LAST = SECTIONS[-1]
@@ -31,6 +33,10 @@ class SectionOption(click.Option):
 
 class SectionCommand(click.Command):
     """A command whose help has its options by task."""
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's
+        """Its own: Click keeps those of the first context, which may be without the group's."""
+        return list(HELP_NAMES)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""

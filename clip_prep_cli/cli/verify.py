@@ -11,7 +11,6 @@ from clip_prep_cli.cli.output import show
 from clip_prep_cli.cli.params import SourceCountType
 from clip_prep_cli.cli.progress import progress_of
 from clip_prep_cli.common.wording import duration, images, printable, shards, size_text
-from clip_prep_cli.run.compact import Compaction
 
 if TYPE_CHECKING:
     from clip_prep_cli.inspection.faults import Fault
@@ -110,37 +109,6 @@ def verification_result(found: "Verification") -> dict[str, Any]:
             "gone": check.gone,
             "unmade": check.unmade,
         },
-    }
-
-
-def compaction(done: Compaction) -> str:
-    """The result of `compact` in a few lines."""
-    where = printable(str(done.directory))
-    before = f"{shards(done.shards_before)}, {size_text(done.bytes_before)}"
-    if done.shards_before == done.shards_after and not done.written:
-        return f"Nothing to do: {where} is already compact ({before})."
-    after = f"{shards(done.shards_after)}, {size_text(done.bytes_after)}"
-    work = f"{done.written:,} of {done.rows:,} rows"
-    if done.dry_run:
-        return f"Would copy {work}: {where} would go from {before} to {after}."
-    if not done.complete:
-        return f"Stopped early; {where} is intact. Run the same command again to continue."
-    return f"Compacted {where} from {before} to {after}; copied {work} in {duration(done.seconds)}."
-
-
-def compaction_result(done: Compaction) -> dict[str, Any]:
-    """The result of `compact` for `--json`."""
-    return {
-        "directory": str(done.directory),
-        "complete": done.complete,
-        "dry_run": done.dry_run,
-        "rows": done.rows,
-        "written": done.written,
-        "shards_before": done.shards_before,
-        "shards_after": done.shards_after,
-        "bytes_before": done.bytes_before,
-        "bytes_after": done.bytes_after,
-        "seconds": round(done.seconds, 3),
     }
 
 

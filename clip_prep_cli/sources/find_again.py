@@ -1,6 +1,5 @@
 """Sources of a set, found again: files, and the members of archives as these are now."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,6 @@ from clip_prep_cli.sources.archives.archive import Archive, split
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.files import files_of
-from clip_prep_cli.storage.urls import is_url
 
 T = TypeVar("T")
 
@@ -88,12 +86,6 @@ def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[FoundSo
             if not keys:
                 return
     yield from (FoundSource(key, None) for key in keys.values())
-
-
-def may_be_there(source: str | Part) -> bool:
-    """Whether a source is not known to be gone; of what is at a URL, only reading it tells."""
-    path = source.file if isinstance(source, Part) else source
-    return is_url(path) or os.path.exists(path)
 
 
 def gone(

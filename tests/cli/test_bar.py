@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.command import SECONDS, SMALL, Env, album, convert, environment
 
+pytestmark = pytest.mark.slow
+
 
 def shown(source: Path, *options: str, columns: int = 80, env: Env | None = None) -> str:
     """What a run writes on stderr, which is a terminal that wide."""

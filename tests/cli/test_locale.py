@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import album, clip_prep, convert, paths
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_knows_no_utf_8(tmp_path: Path) -> None:
     """It would know the same file by another name: refused, with what to set."""
     source, out = album(tmp_path / "in", 1), tmp_path / "out"
@@ -18,6 +21,7 @@ def test_an_interpreter_that_knows_no_utf_8(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_c_locale(tmp_path: Path) -> None:
     """By itself, Python takes the C locale for UTF-8."""
     source, out = album(tmp_path / "\xe9", 1), tmp_path / "out"

@@ -21,18 +21,7 @@ from tests.support.command import (
     failed,
     paint,
 )
-
-MODELS = {
-    "RN50": 224,
-    "RN101": 224,
-    "RN50x4": 288,
-    "RN50x16": 384,
-    "RN50x64": 448,
-    "ViT-B/32": 224,
-    "ViT-B/16": 224,
-    "ViT-L/14": 224,
-    "ViT-L/14@336px": 336,
-}
+from tests.support.oracle import PUBLISHED
 
 OPTIONS = (
     *("--model", "--out", "--format", "--dtype", "--shard-size", "--workers", "--include"),
@@ -83,8 +72,8 @@ def test_version() -> None:
 def test_models() -> None:
     """`models` lists OpenAI's nine names and their resolutions, for people and as JSON."""
     lines = [line.split() for line in clip_prep("models").stdout.splitlines()]
-    assert {name: int(n_px) for name, n_px, _ in lines} == MODELS
-    assert json.loads(clip_prep("models", "--json").stdout) == MODELS
+    assert {name: int(n_px) for name, n_px, _ in lines} == PUBLISHED
+    assert json.loads(clip_prep("models", "--json").stdout) == PUBLISHED
 
 
 @pytest.mark.parametrize(
@@ -336,6 +325,7 @@ sys.addaudithook(look)
 """
 
 
+@pytest.mark.slow
 def test_what_is_imported(pictures: Path, tmp_path: Path) -> None:
     """No process of an .npy run imports torch; what only informs imports nothing heavy."""
     notes = tmp_path / "notes"

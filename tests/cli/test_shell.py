@@ -38,7 +38,7 @@ def needs(program: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"there is no {program}")
 
 
-pytestmark = pytest.mark.skipif(BASH is None, reason="there is no bash")
+pytestmark = [pytest.mark.skipif(BASH is None, reason="there is no bash"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.command import SECONDS, SMALL, Env, album, convert, environment, failed, paint
 
+pytestmark = pytest.mark.slow
+
 NASTY = (
     "x\x1b]0;title\x07\x1b[2J\x9b31m\x85\x7f\n!forged\r!forged\u2028!forged\u202e\u2066\udc9b\udcff"
 )

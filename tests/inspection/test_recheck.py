@@ -40,6 +40,7 @@ def checked(out: Path, count: str = "all", status: int = 0, **more: Any) -> dict
     return {**found, "faults": result["faults"]} if status else found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
     [("npy", "uint8"), ("npy", "float32"), ("npy", "float16"), ("pt", "bfloat16")],
@@ -136,6 +137,7 @@ sys.addaudithook(look)
 """
 
 
+@pytest.mark.slow
 def test_a_source_that_kills_its_worker(out: Path, tmp_path: Path) -> None:
     """A source of which nothing can be made now is named; nothing is said of its row."""
     found = checked(out, env=customized(tmp_path / "hook", _KILLED))

@@ -17,6 +17,8 @@ from tests.support.command import (
 )
 from tests.support.sets import faults
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("images", [0, 9], ids=["first run", "later run"])
 def test_while_a_run_writes(images: int, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.command import clip_prep, read_manifest, tree_digest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_both_resizers_make_the_same_set(dtype: str, sample_images: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from tests.support.bombs import BOMBS
 from tests.support.command import PROC, album, convert, customized, failed, paint, paths, read_lines
 
+pytestmark = pytest.mark.slow
+
 LIMITS = """
 import os, resource, sys
 

@@ -258,7 +258,7 @@ def test_jpegs_have_pillows_pixels(kind: str, subsampling: str, *, progressive: 
         image = make_image(kind, size, seed)
         data = saved(image, "JPEG", subsampling=subsampling, progressive=progressive)
         ours, theirs = ours_and_theirs(data)
-    assert ours == theirs
+        assert ours == theirs, size
 
 
 def test_one_decoder_decodes_many() -> None:
@@ -270,6 +270,7 @@ def test_one_decoder_decodes_many() -> None:
         assert np.array_equal(np.asarray(pixels), np.asarray(Image.open(io.BytesIO(data)))), size
 
 
+@pytest.mark.slow
 def test_corpus(corpus: Path) -> None:
     """Every real file becomes the reference's tensor, or fails where the reference fails."""
     files = sorted(path for path in corpus.rglob("*") if path.is_file())

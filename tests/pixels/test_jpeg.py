@@ -100,6 +100,7 @@ def test_the_buffer_is_used_again() -> None:
     assert np.shares_memory(first, second)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=600)
 @given(
     kind=st.sampled_from([*PLAIN, *OTHER]),

@@ -14,18 +14,7 @@ from clip_prep_cli.pixels.models import (
     transforms_of,
 )
 from clip_prep_cli.pixels.transforms import openai
-
-PUBLISHED = {
-    "RN50": 224,
-    "RN101": 224,
-    "RN50x4": 288,
-    "RN50x16": 384,
-    "RN50x64": 448,
-    "ViT-B/32": 224,
-    "ViT-B/16": 224,
-    "ViT-L/14": 224,
-    "ViT-L/14@336px": 336,
-}
+from tests.support.oracle import PUBLISHED
 
 
 def test_models_are_the_nine_that_openai_published() -> None:

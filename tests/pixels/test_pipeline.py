@@ -1,8 +1,6 @@
-"""The whole transform against the oracle, and the oracle against torchvision; byte equality."""
+"""The whole transform against the oracle, byte for byte; test_against_torch.py holds both to it."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +14,21 @@ from clip_prep_cli.pixels.pipeline import Pipeline
 from clip_prep_cli.pixels.references import OPENAI
 from clip_prep_cli.pixels.resize import resample_crop
 from clip_prep_cli.pixels.transforms import openai
-from tests.support.images import KINDS, converted, make_image, target_of
-from tests.support.oracle import DTYPES, encoded, expected, reference, torchvision_transform
+from tests.support.images import (
+    KINDS,
+    SAMPLES,
+    WAYS,
+    converted,
+    make_image,
+    shapes_around,
+    target_of,
+)
+from tests.support.oracle import (
+    DTYPES,
+    encoded,
+    expected,
+    reference_pixels,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 
@@ -27,15 +38,6 @@ SHAPES = st.one_of(
     st.tuples(SIDES, st.integers(200, 900)),
     st.tuples(st.integers(200, 900), SIDES),
 )
-SAMPLES = sorted(
-    path.name
-    for path in (Path(__file__).parents[2] / "sample_images").iterdir()
-    if path.is_file() and path.suffix != ".py"
-)
-
-
-WAYS = (None, *kernels())
-"""Pillow, and the native kernel for each instruction set."""
 
 SIZES = sorted({transform.side for transform in MODELS.values()})
 
@@ -45,16 +47,6 @@ CASES = [
     *(pytest.param(k, kernel, id=f"{k}-{kernel.name}") for k in BY_KERNELS for kernel in kernels()),
 ]
 """Every mode through Pillow, and what the native kernels take through each of them."""
-
-
-def shapes_around(n_px: int) -> Iterator[tuple[int, int]]:
-    """The sizes at which the transform for `n_px` changes its ways."""
-    yield from ((1, 1), (1, 37), (37, 1), (n_px - 1, n_px - 1), (n_px + 1, n_px + 1))
-    yield (n_px, n_px)
-    for long in (n_px + 1, n_px + 2, n_px + 3, 2 * n_px + 7):  # odd and even margins
-        yield from ((n_px, long), (long, n_px), (n_px - 1, long), (long, n_px - 1))
-    yield from ((n_px // 3, n_px), (n_px, n_px // 3))
-    yield from ((n_px + 9, 3 * n_px), (3 * n_px, n_px + 9))  # the first: vertical pass first
 
 
 @pytest.mark.parametrize(("kind", "kernel"), CASES)
@@ -85,8 +77,9 @@ def test_shapes_around_a_small_resolution_in_every_mode(kind: str, kernel: Kerne
     """The same shapes in every mode and dtype."""
     for seed, size in enumerate(shapes_around(24)):
         image = make_image(kind, size, seed)
+        pixels = reference_pixels(image, 24)
         for dtype in DTYPES:
-            wanted = expected(image, 24, dtype)
+            wanted = encoded(pixels, dtype)
             assert converted(image, 24, dtype, kernel) == wanted, (size, dtype)
 
 
@@ -115,7 +108,7 @@ def test_sample_images(name: str, sample_images: Path) -> None:
 def test_kernels_agree_with_the_numpy_way_on_extremes(
     size: tuple[int, int], kernel: Kernel
 ) -> None:
-    """Where the reference itself would take gigabytes: what test_resample.py checks in parts."""
+    """Where the reference itself would take gigabytes: what test_resize.py checks in parts."""
     image = make_image("RGB", size, 1)
     cropped = resample_crop(image, target_of(size, 224))
     assert converted(image, 224, kernel=kernel) == encoded(np.array(cropped), "float32")
@@ -150,37 +143,3 @@ def test_a_mode_without_conversion_is_refused() -> None:
         expected(image, 16)
     with pytest.raises(ValueError, match="not supported"):
         converted(image, 16)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_oracle_is_what_torchvision_computes(kind: str) -> None:
-    """The oracle of these tests is torchvision's transform, bit for bit, in every mode."""
-    transform = torchvision_or_skip(24)
-    for seed, size in enumerate([*shapes_around(24), (500, 375), (300, 800)]):
-        image = make_image(kind, size, seed)
-        assert reference(image, 24).numpy().tobytes() == transform(image).numpy().tobytes(), size
-
-
-@pytest.mark.parametrize("n_px", SIZES)
-def test_oracle_is_what_torchvision_computes_for_each_model(n_px: int) -> None:
-    """The oracle is torchvision's transform at the models' resolutions as well."""
-    transform = torchvision_or_skip(n_px)
-    for seed, size in enumerate([(500, 375), (301, 800), (n_px, n_px + 3), (9, 10)]):
-        image = make_image("RGB", size, seed)
-        assert reference(image, n_px).numpy().tobytes() == transform(image).numpy().tobytes(), size
-
-
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sample_images_against_torchvision(name: str, sample_images: Path) -> None:
-    """Each sample image becomes what torchvision makes of it."""
-    transform = torchvision_or_skip(336)
-    with Image.open(sample_images / name) as ours, Image.open(sample_images / name) as theirs:
-        assert converted(ours, 336) == transform(theirs).numpy().tobytes()
-
-
-def torchvision_or_skip(n_px: int) -> Callable[[Image.Image], Any]:
-    """Torchvision's own transform."""
-    transform: Callable[[Image.Image], Any] | None = torchvision_transform(n_px)
-    if transform is None:
-        pytest.skip("torchvision cannot be imported")
-    return transform

@@ -152,6 +152,7 @@ def test_full_shards_at_the_front_are_kept(tmp_path: Path) -> None:
     assert contents(out) == contents(tmp_path / "fresh")
 
 
+@pytest.mark.torch
 def test_pt_at_two_resolutions(tmp_path: Path) -> None:
     """Other formats and several resolutions are compacted alike."""
     options = (*OPTIONS, "--format", "pt", "-m", "RN50x4", "--dtype", "bfloat16")
@@ -174,6 +175,7 @@ def turns(nightly: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
     return compact_until(out, -1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_sigkill(kill: int, turns: int, nightly: Path, out: Path, fresh: Contents) -> None:
     """Killed at any moment, it leaves a whole set, and the same command finishes the work."""

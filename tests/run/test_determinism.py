@@ -23,6 +23,8 @@ from tests.support.command import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("-m", "RN50x4", "--shard-size", "4", "--max-failures", "2")
 
 

@@ -22,6 +22,8 @@ from tests.support.command import (
 from tests.support.disks import disk, succeeds
 from tests.support.tracing import Tracing, was_met
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "4", "-j", "2")
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

@@ -90,6 +90,7 @@ def test_contents(name: str, request: pytest.FixtureRequest) -> None:
     assert {each.to for each in log if each.name == "rename"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fresh", "overwriting"])
 def test_names(name: str, request: pytest.FixtureRequest) -> None:
     """A final name is durable before the next file gets one, and before the run is over."""

@@ -28,6 +28,8 @@ from tests.support.command import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 150
 OPTIONS = ("--shard-size", "5", "-j", "2")
 HELD = 15

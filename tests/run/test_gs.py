@@ -8,9 +8,15 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
+
+pytest.importorskip("gcp_storage_emulator")
+pytest.importorskip("gcsfs")
+
 from gcp_storage_emulator.server import create_server
 
 from tests.support.command import Env, album, check_whole, clip_prep, convert, rows, tree_digest
+
+pytestmark = pytest.mark.remote
 
 OPTIONS = ("--shard-size", "4", "-j", "1")
 

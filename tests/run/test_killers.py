@@ -21,6 +21,8 @@ from tests.support.command import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 _HOOK = """
 import ctypes, os, signal, sys, time
 
@@ -71,7 +73,7 @@ def add(source: Path, *names: str) -> None:
 def test_hundreds_of_killers(tmp_path: Path) -> None:
     """Each killer fails with how its worker died; all other images are converted, in order."""
     source, out, plain = album(tmp_path / "in", 60), tmp_path / "out", tmp_path / "plain"
-    killers = [f"{deed}-{number:02}.png" for number in range(70) for deed in ENDS]
+    killers = [f"{deed}-{number:02}.png" for number in range(35) for deed in ENDS]
     add(source, *killers)
     options = ("--shard-size", "50", "-j", "2", "--json")
     convert(source, out, *options, status=3, env=dangerous(tmp_path / "reached"))

@@ -23,7 +23,10 @@ from tests.support.command import (
 )
 from tests.support.tracing import Tracing, operations, was_met
 
-pytestmark = pytest.mark.skipif(not PROC, reason="finds the names of open files by /proc")
+pytestmark = [
+    pytest.mark.skipif(not PROC, reason="finds the names of open files by /proc"),
+    pytest.mark.slow,
+]
 
 OPTIONS = ("--shard-size", "4", "-j", "2")
 ITSELF, PARENT, GROUP = "os.getpid()", "os.getpgrp()", "-os.getpgrp()"
@@ -159,7 +162,7 @@ def survives(at: Scene, home: Path, kills: Sequence[Kill]) -> None:
             assert "Traceback" not in said, said
             assert number or was_met(hook)  # a later run may have less to do
             check_whole(out)
-        convert(at.source, out, *at.options, status=3)
+        convert(at.source, out, *at.options, status=3, env={})  # this is a thread
     others = {name for name, _ in tree_digest(out).items() ^ at.expected.items()}
     assert not others, f"not as expected: {others}"
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import xxhash
 from PIL import Image
 
@@ -88,6 +87,8 @@ def test_loading(kind: Kind, made: Path) -> None:
             assert mapped.flags.c_contiguous
             assert mapped.offset == 4096
         else:
+            import torch
+
             tensor = torch.load(path, mmap=True, weights_only=True)
             assert (tensor.shape, tensor.dtype) == ((count, 3, 288, 288), getattr(torch, kind[1]))
             assert tensor.is_contiguous()
@@ -189,6 +190,8 @@ def test_failed_images_are_closed_up(suffix: str, tmp_path: Path) -> None:
     if suffix == "npy":
         assert np.load(empty, mmap_mode="r").shape == (0, 3, 224, 224)
     else:
+        import torch
+
         assert torch.load(empty, mmap=True).shape == (0, 3, 224, 224)
 
 

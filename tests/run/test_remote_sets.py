@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 from PIL import Image
+
+pytest.importorskip("fsspec")
+
+import fsspec
 
 import clip_prep_cli
 from clip_prep_cli.errors import CannotContinueError, DamagedError, UsageError

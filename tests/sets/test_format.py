@@ -105,6 +105,7 @@ def test_empty_shard(tmp_path: Path) -> None:
     assert list(read_set(tmp_path / "out", "224px")) == []
 
 
+@pytest.mark.torch
 def test_large_pt(tmp_path: Path) -> None:
     """In an archive of more than 4 GiB the rows are found by its Zip64 records."""
     layout, count = Layout(openai(448), "float32", "pt"), 2000

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,8 +58,11 @@ def test_rows_begin_on_a_page(suffix: str, dtype: str) -> None:
     assert starts.pop() % 4096 == 0
 
 
+@pytest.mark.torch
 def test_pt_files_are_those_of_torch(tmp_path: Path) -> None:
     """torch.load gives a tensor of its own from a .pt shard, mapped or not."""
+    import torch
+
     layout = Layout(openai(2), "bfloat16", "pt")
     shard, content = filled(tmp_path, 3, (layout,))
     shard.seal(range(3), LocalStorage(tmp_path))

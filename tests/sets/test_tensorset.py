@@ -70,6 +70,7 @@ def test_nothing_new(source: Path, out: Path) -> None:
     assert "Failed before and unchanged: 1 image" in done.stdout
 
 
+@pytest.mark.torch
 def test_other_settings(source: Path, out: Path) -> None:
     """Other settings for the same output are refused with both values; the set stays as it is."""
     before = tree_digest(out)

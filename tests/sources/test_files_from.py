@@ -21,18 +21,6 @@ from tests.support.command import (
 from tests.support.listing import convert_listed, counts
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A directory of four images, beside the outputs."""
-    return album(tmp_path / "in", 4)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The output, in what is the current directory of a run."""
-    return tmp_path / "out"
-
-
 def test_any_names(tmp_path: Path, out: Path) -> None:
     """With --null all that a file can be called comes through, whatever it is."""
     names = [b" a b \t.png", b"new\nline.png", b"-o.png", b"no utf-8 \xff.png", b"none"]

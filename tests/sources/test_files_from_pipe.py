@@ -23,17 +23,7 @@ from tests.support.command import (
 from tests.support.listing import MOMENTS, command, convert_listed, counts, silent
 from tests.support.sets import manifest_of
 
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A directory of four images, beside the outputs."""
-    return album(tmp_path / "in", 4)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """The output, in what is the current directory of a run."""
-    return tmp_path / "out"
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.usefixtures("source")

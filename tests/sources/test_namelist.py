@@ -224,6 +224,7 @@ def test_names_are_taken_as_they_come() -> None:
     assert isinstance(next(walk), Sample)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_long_list_takes_no_memory_for_its_names() -> None:
     """About 100 bytes for each, however long it is; and none for one that comes again."""

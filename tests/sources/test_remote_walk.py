@@ -7,9 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fsspec import filesystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("fsspec")
+
+from fsspec import filesystem
 
 from clip_prep_cli.errors import CannotContinueError, UsageError
 from clip_prep_cli.samples.records import Failure, Sample

@@ -57,6 +57,7 @@ def test_if_named_they_fail(make: Callable[[Path], None], tmp_path: Path) -> Non
     assert failed(tmp_path / "out") == {"special.png": "unreadable"}
 
 
+@pytest.mark.slow
 @each
 def test_in_the_place_of_an_image_they_fail(make: Callable[[Path], None], tmp_path: Path) -> None:
     """An image that becomes one between its listing and its reading is a failure."""

@@ -6,6 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
+pytest.importorskip("fsspec")
+
 from fsspec import filesystem
 
 from clip_prep_cli.errors import CannotContinueError, ImageError

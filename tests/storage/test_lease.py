@@ -8,8 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
-import fsspec
 import pytest
+
+pytest.importorskip("fsspec")
+
+import fsspec
 
 from clip_prep_cli.errors import BusyError
 from clip_prep_cli.sets.names import LOCK

@@ -113,6 +113,7 @@ def test_is_held(tmp_path: Path) -> None:
     assert (tmp_path / LOCK).read_text() == "stale"
 
 
+@pytest.mark.slow
 def test_looking_does_not_disturb(tmp_path: Path) -> None:
     """Whoever asks whether a directory is held keeps nobody from holding it."""
     code = f"from clip_prep_cli.storage.location import storage_at; \

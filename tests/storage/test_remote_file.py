@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from fsspec import filesystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("fsspec")
+
+from fsspec import filesystem
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.sources.checksum import UNREADABLE, file_xxh128

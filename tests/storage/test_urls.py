@@ -5,6 +5,10 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+
+pytest.importorskip("gcsfs")
+pytest.importorskip("s3fs")
+
 from aiohttp import ClientResponseError, ServerDisconnectedError
 from botocore.exceptions import (
     ClientError,

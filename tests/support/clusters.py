@@ -9,6 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
 
+import pytest
+
+pytest.importorskip("distributed")
+
 from tests.support.command import SECONDS, Env, customized, environment, wait_until
 
 _HOOK = """

@@ -2,19 +2,20 @@
 
 import hashlib
 import importlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
-import torch
 import xxhash
 from PIL import Image
 
@@ -36,9 +37,21 @@ Env = dict[str, str]
 
 
 def clip_prep(*arguments: str | Path, status: int = 0, env: Env | None = None) -> Completed:
-    """Run `clip-prep`, which must end with exit status `status` and without a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clip_prep_cli", *arguments],
+    """Run `clip-prep`, which must end with exit status `status` and without a traceback.
+
+    With `env` it has a process of its own. Without, it runs in this one: the start of Python and of
+    the server that forks workers would take most of a test's time.
+    """
+    words = [os.fspath(argument) for argument in arguments]
+    done = _done_here(words) if env is None else _done_elsewhere(words, env)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == status, f"exit status {done.returncode}: {done.stdout}{done.stderr}"
+    return done
+
+
+def _done_elsewhere(words: list[str], env: Env) -> Completed:
+    return subprocess.run(
+        [sys.executable, "-m", "clip_prep_cli", *words],
         env=environment(env),
         capture_output=True,
         text=True,
@@ -46,9 +59,31 @@ def clip_prep(*arguments: str | Path, status: int = 0, env: Env | None = None) -
         timeout=SECONDS,
         check=False,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == status, f"exit status {done.returncode}: {done.stdout}{done.stderr}"
-    return done
+
+
+def _done_here(words: list[str]) -> Completed:
+    from clip_prep_cli.cli.main import cli
+
+    stdout, stderr = (
+        io.TextIOWrapper(io.BytesIO(), "utf-8", errors, newline="", write_through=True)
+        for errors in ("surrogateescape", "backslashreplace")
+    )
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    status: Any = 0
+    with (
+        patch.dict(os.environ, environment(), clear=True),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            cli.main(words, "clip-prep")
+        except SystemExit as end:
+            status = end.code
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    texts = (each.buffer.getvalue().decode(errors="surrogateescape") for each in (stdout, stderr))
+    return Completed(words, status or 0, *texts)
 
 
 def convert(
@@ -127,7 +162,7 @@ def started(
         yield run
     finally:
         with suppress(ProcessLookupError):
-            run.signal_group(SIGKILL)
+            run.signal_group(signal.SIGKILL)
         run.process.wait(SECONDS)
 
 
@@ -216,10 +251,11 @@ def failed(directory: Path) -> dict[str, str]:
 
 def shard_rows(path: Path) -> list[bytes]:
     """The rows of one tensor file."""
-    if path.suffix == ".pt":
-        tensor = torch.load(path, weights_only=True)
-    else:
-        tensor = torch.from_numpy(np.load(path))
+    if path.suffix == ".npy":
+        return [row.tobytes() for row in np.load(path)]
+    import torch
+
+    tensor = torch.load(path, weights_only=True)
     return [row.view(torch.uint8).numpy().tobytes() for row in tensor]
 
 

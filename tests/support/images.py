@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from clip_prep_cli.pixels.decode import Decoded, Decoder
 from clip_prep_cli.pixels.formats import FORMATS
 from clip_prep_cli.pixels.geometry import Geometry, geometry
 from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS
-from clip_prep_cli.pixels.native import Kernel
+from clip_prep_cli.pixels.native import Kernel, kernels
 from clip_prep_cli.pixels.pipeline import Pipeline, as_pixels
 from clip_prep_cli.pixels.references import OPENAI, Reference
 from clip_prep_cli.pixels.transforms import openai
@@ -24,6 +25,16 @@ KINDS = (
     *("I", "I;16", "I;16B", "F"),
 )
 """Pillow's modes, and palette images with a transparent colour."""
+
+WAYS = (None, *kernels())
+"""Pillow, and the native kernel for each instruction set."""
+
+SAMPLES = sorted(
+    path.name
+    for path in (Path(__file__).parents[2] / "sample_images").iterdir()
+    if path.is_file() and path.suffix != ".py"
+)
+"""The names of the sample images."""
 
 _BYTES_PER_PIXEL = {"LA": 2, "RGB": 3, "YCbCr": 3, "LAB": 3, "HSV": 3, "I;16": 2, "I;16B": 2}
 _BYTES_PER_PIXEL |= {"L": 1, "P": 1, "RGBA": 4, "RGBX": 4, "CMYK": 4}
@@ -52,6 +63,16 @@ def make_image(kind: str, size: tuple[int, int], seed: int) -> Image.Image:
     if kind == "P;tRNS":
         image.info["transparency"] = int(rng.integers(256))
     return image
+
+
+def shapes_around(n_px: int) -> Iterator[tuple[int, int]]:
+    """The sizes at which the transform for `n_px` changes its ways."""
+    yield from ((1, 1), (1, 37), (37, 1), (n_px - 1, n_px - 1), (n_px + 1, n_px + 1))
+    yield (n_px, n_px)
+    for long in (n_px + 1, n_px + 2, n_px + 3, 2 * n_px + 7):  # odd and even margins
+        yield from ((n_px, long), (long, n_px), (n_px - 1, long), (long, n_px - 1))
+    yield from ((n_px // 3, n_px), (n_px, n_px // 3))
+    yield from ((n_px + 9, 3 * n_px), (3 * n_px, n_px + 9))  # the first: vertical pass first
 
 
 def saved(image: Image.Image, name: str, **options: object) -> bytes:

@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("moto")
+pytest.importorskip("s3fs")
+
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError

@@ -1,6 +1,9 @@
 """The S3 server of the tests, and the harm that its proxy does."""
 
 import pytest
+
+pytest.importorskip("botocore")
+
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from tests.support.proxy import Proxy

@@ -3,6 +3,10 @@
 import uuid
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("fsspec")
+
 import fsspec
 
 

@@ -25,6 +25,8 @@ from clip_prep_cli.workers.batch import (
 from clip_prep_cli.workers.pool import WorkerPool
 from tests.support.command import album, convert, customized, paint
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe((openai(224),), OPENAI, "uint8", "ignore", 10**6)
 Answers = dict[tuple[int, ...], list[Outcome] | RowNotWrittenError | CannotContinueError]
 LAYOUTS = (Layout(openai(224), "uint8", "npy"),)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest.importorskip("jinja2")
+
 from clip_prep_cli.sets.manifest import Counts
 from clip_prep_cli.sets.manifest import read_manifest as read_manifest_object
 from clip_prep_cli.storage.local import LocalStorage
@@ -190,6 +192,7 @@ def test_distributions(tmp_path: Path) -> None:
     assert "3 images kept whole" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "format_"),
     [("float32", "npy"), ("float16", "pt"), ("bfloat16", "pt"), ("uint8", "npy"), ("uint8", "pt")],
@@ -212,6 +215,7 @@ def test_pictures(dtype: str, format_: str, tmp_path: Path) -> None:
     assert shown["alt"] == "The stored row of slope.png"
 
 
+@pytest.mark.slow
 def test_the_seed_decides_over_the_pictures(tmp_path: Path) -> None:
     """24 different ones of the live rows, in their order."""
     convert(album(tmp_path / "in", 40), tmp_path / "out", "--shard-size", "16")

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("jinja2")
+
 from tests.support.browser import Measured, measure
 from tests.support.command import album, clip_prep, convert, paint
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FRAMES = ((360, "light"), (360, "dark"), (320, "light"), (1280, "light"), (1280, "dark"))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("jinja2")
+
 from tests.support.command import album, clip_prep, convert, customized
 
 
@@ -63,6 +65,7 @@ def test_damaged_rows(tmp_path: Path) -> None:
     assert "does not match its checksum" in said
 
 
+@pytest.mark.slow
 def test_without_the_extra(tmp_path: Path) -> None:
     """What is missing and how to get it; everything else works."""
     env = customized(tmp_path / "hook", "import sys; sys.modules['jinja2'] = None")

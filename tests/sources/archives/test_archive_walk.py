@@ -204,6 +204,7 @@ def test_a_compressed_one_cut_off(kind: str, data: st.DataObject, tmp_path: Path
     assert len(contents) - len(whole_ones) <= 1
 
 
+@pytest.mark.slow
 @FEW
 @given(at=st.integers(0, len(COMPRESSED[".tgz"]) - 1), change=st.integers(1, 255))
 def test_a_flipped_byte_in_gzip(at: int, change: int, tmp_path: Path) -> None:
@@ -250,6 +251,7 @@ def test_a_flipped_byte(kind: str, data: st.DataObject, tmp_path: Path) -> None:
         assert failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @FEW
 @given(data=st.data())

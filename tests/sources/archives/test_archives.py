@@ -349,7 +349,7 @@ def test_compact_keeps_the_order_of_archives(tmp_path: Path) -> None:
 
 
 def test_failures_are_shown(tmp_path: Path) -> None:
-    """What can be decoded of a damaged member is on the sheet; reports name it."""
+    """What can be decoded of a damaged member is on the sheet."""
     content = png(3, (200, 100))
     broken = {"a.png": png(1), "cut.png": content[: len(content) // 2]}
     for kind in KINDS:
@@ -361,10 +361,18 @@ def test_failures_are_shown(tmp_path: Path) -> None:
     with Image.open(sheet) as picture:
         colours = len(set(picture.convert("RGB").get_flattened_data()))
     assert colours > 5000  # of noise; a sheet of empty cells has a few
+
+
+def test_failures_are_reported(tmp_path: Path) -> None:
+    """By their archive's name and their own."""
+    pytest.importorskip("jinja2")
+    pack(tmp_path / "in/x.tar.zst", {"a.png": png(1), "cut.png": png(3)[:100]})
+    convert(tmp_path / "in", tmp_path / "out", status=3)
     clip_prep("report", tmp_path / "out", "-o", tmp_path / "page.html")
     assert "x.tar.zst/cut.png" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_more_than_an_image_can_have(tmp_path: Path) -> None:
     """A member that is too large is refused before it is unpacked."""
     pack(tmp_path / "in/x.tgz", {"a.png": png(1), "big.png": bytes((1 << 28) + 1)})

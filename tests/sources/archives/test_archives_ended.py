@@ -14,6 +14,8 @@ from tests.support.command import convert, customized, rows, started, tree_diges
 from tests.support.packing import Members, pack, png
 from tests.support.sets import faults
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "4")
 MEMBERS: Members = {f"{n}.png": png(n) for n in range(30)}
 

@@ -157,19 +157,16 @@ def test_a_worker_that_cannot_read_the_inputs(source: Path, tmp_path: Path) -> N
     assert {failure.reason for failure in report.failures} == {"unreadable", "not_an_image"}
 
 
-def test_other_versions(source: Path, tmp_path: Path) -> None:
+def test_other_versions(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker compares itself with the run before it does anything."""
     hook = customized(tmp_path / "hook", "import simplejpeg\nsimplejpeg.__version__ = '1.2.3'\n")
-    before = os.environ.get("PYTHONPATH", "")
-    os.environ.update(hook)
-    try:
-        with (
-            ProcessPoolExecutor(1, get_context("spawn")) as executor,
-            pytest.raises(CannotContinueError, match=r"simplejpeg +\S+ +1\.2\.3"),
-        ):
-            run(source, tmp_path / "out", executor=executor)
-    finally:
-        os.environ["PYTHONPATH"] = before
+    for name, value in hook.items():
+        monkeypatch.setenv(name, value)
+    with (
+        ProcessPoolExecutor(1, get_context("spawn")) as executor,
+        pytest.raises(CannotContinueError, match=r"simplejpeg +\S+ +1\.2\.3"),
+    ):
+        run(source, tmp_path / "out", executor=executor)
 
 
 def test_no_executor(source: Path, tmp_path: Path) -> None:
