@@ -19,6 +19,8 @@ import torch
 from clip_prep_cli.pixels import normalize as module
 from clip_prep_cli.pixels.models import MODELS
 from clip_prep_cli.pixels.normalize import lookup_table
+from clip_prep_cli.pixels.references import OPENAI
+from clip_prep_cli.pixels.transforms import openai
 from tests.support.images import KINDS, SAMPLES, WAYS, converted, make_image, shapes_around
 from tests.support.oracle import DTYPES, encoded, reference_pixels
 from tests.support.torch_oracle import reference, torch_encoded, torchvision_transform
@@ -32,7 +34,7 @@ EVERY_BYTE = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
 def test_every_byte_is_what_torch_computes(dtype: str) -> None:
     """In every channel, the table and the oracle have torch's bits, cast by torch."""
     wanted = torch_encoded(EVERY_BYTE, dtype)
-    assert lookup_table(dtype).tobytes() == wanted
+    assert lookup_table(openai(16), dtype, OPENAI).tobytes() == wanted
     assert encoded(EVERY_BYTE, dtype) == wanted
 
 

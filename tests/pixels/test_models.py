@@ -41,7 +41,7 @@ def test_resolutions_are_distinct_and_ascending(names: list[str]) -> None:
 @pytest.mark.parametrize("name", ["ViT-L/15", "", "vit-b/32"])
 def test_an_unknown_model_is_refused(name: str) -> None:
     """A name that OpenAI does not use is an error, not another model."""
-    with pytest.raises(UsageError, match="is not a model"):
+    with pytest.raises(UsageError, match="is not a known model"):
         transforms_of(["RN50", name])
 
 

@@ -56,7 +56,7 @@ def test_a_new_format_takes_one_file(tmp_path: Path) -> None:
 def test_what_was_registered_is_gone(tmp_path: Path) -> None:
     """There are no formats but those of the package."""
     assert list(FORMATS) == ["npy", "pt"]
-    with pytest.raises(UsageError, match="It can be npy, pt"):
+    with pytest.raises(UsageError, match="Use one of npy, pt"):
         clip_prep_cli.convert(album(tmp_path / "in", 1), "ViT-B/32", tmp_path / "out", format="raw")
 
 
