@@ -108,6 +108,24 @@ def store(s3_endpoint: str) -> "Store":
 
 
 @pytest.fixture
+def store_here(store: "Store", monkeypatch: pytest.MonkeyPatch) -> Iterator["Store"]:
+    """The same, for what reaches it from this process: connections are those of the environment."""
+    from fsspec import get_filesystem_class
+
+    from clip_prep_cli.storage import stores
+
+    def forget() -> None:
+        stores._file_system.cache_clear()
+        get_filesystem_class("s3").clear_instance_cache()
+
+    for name, value in store.env().items():
+        monkeypatch.setenv(name, value)
+    forget()
+    yield store
+    forget()
+
+
+@pytest.fixture
 def proxy(s3_endpoint: str) -> Iterator["Proxy"]:
     """Something between the product and the S3 server that does harm on demand."""
     from tests.support.proxy import Proxy

@@ -15,7 +15,7 @@ from tests.support.documents import ROOT, read
 @pytest.mark.skipif(not PROC, reason="the benchmark needs Linux")
 def test_benchmark(tmp_path: Path) -> None:
     """It measures each run and each stage, of the package as it is but for decoding."""
-    options = ("--counts", "1100", "--repeats", "1", "--directory", tmp_path)
+    options = ("--counts", "2048", "--repeats", "1", "--directory", tmp_path)
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks/scale.py", *options, "--out", tmp_path / "found.json"],
         env=environment(),
@@ -26,7 +26,7 @@ def test_benchmark(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "found.json").read_text())
     (found,) = results["images"]
-    assert (found["count"], found["shards"]) == (1100, 2)
+    assert (found["count"], found["shards"]) == (2048, 2)
     assert 200 < found["index_bytes"] < 300
     again, *new = (found["runs"][name] for name in ("again", "new", "failing"))
     assert again["stages"]["load"] > 1

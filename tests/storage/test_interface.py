@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
 import pytest
+
+pytest.importorskip("fsspec")
 
 from clip_prep_cli.errors import BusyError
 from clip_prep_cli.storage.interface import Storage
@@ -32,20 +33,18 @@ KINDS: dict[str, Callable[[Path], Storage]] = {
 }
 
 
-@pytest.fixture(params=[*KINDS, "s3", "s3, wrapped"])
-def place(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Storage:
+STORES = [pytest.param(kind, marks=pytest.mark.remote) for kind in ("s3", "s3, wrapped")]
+
+
+@pytest.fixture(params=[*KINDS, *STORES])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """An empty directory with a folder."""
     kind: str = request.param
     if kind in KINDS:
         place = KINDS[kind](tmp_path / "place")
         (tmp_path / "place").mkdir()
     else:
-        store: Store = request.getfixturevalue("store")
-        for name, value in store.env().items():
-            monkeypatch.setenv(name, value)
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        store: Store = request.getfixturevalue("store_here")
         url = f"{store.url}/{uuid.uuid4().hex}"
         place = storage_at(url, PATIENCE) if "wrapped" in kind else RemoteStorage(url)
     place.renew_folders([], ["folder"])

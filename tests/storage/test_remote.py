@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fsspec
 import pytest
+
+pytest.importorskip("fsspec")
+
+import fsspec
 
 from clip_prep_cli.errors import StoreError, UsageError
 from clip_prep_cli.storage.location import storage_at
@@ -17,15 +20,10 @@ if TYPE_CHECKING:
 PATIENCE = 0.01
 
 
-def test_a_name_that_is_taken(
-    store: "Store", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_is_taken(store_here: "Store", tmp_path: Path) -> None:
     """A store that can refuse to replace what is there does so: see `Retrying`."""
-    for name, value in store.env().items():
-        monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
     (tmp_path / "file").write_bytes(b"late")
-    place = RemoteStorage(store.url)
+    place = RemoteStorage(store_here.url)
     place.replace("file", b"committed")
     with pytest.raises(FileExistsError):
         place.adopt({"file": tmp_path / "file"})

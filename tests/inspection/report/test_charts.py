@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("jinja2")
+
 from clip_prep_cli.inspection.report.charts import (
     BarChart,
     aspect_chart,
