@@ -63,7 +63,10 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # noq
 
 def derived(name: str, declaration: Option) -> Callable[[Command], Command]:
     """Make the option of the command that `ConvertOptions` declares under this name."""
-    shown = declaration.default_text or _words(declaration.default)
+    shown = _words(declaration.default)
+    unit = "N" if declaration.at_least is not None else None
+    if isinstance(declaration.default, float):
+        unit = "SECONDS"
     return option(
         *filter(None, (declaration.short, "--" + name.replace("_", "-"))),
         section=declaration.section,
@@ -71,7 +74,7 @@ def derived(name: str, declaration: Option) -> Callable[[Command], Command]:
         is_flag=declaration.default is False,
         multiple=declaration.default == (),
         default=declaration.default,
-        metavar=declaration.metavar or None,
+        metavar=declaration.metavar or unit,
         help=declaration.help + (f"  [default: {shown}]" if shown else ""),
         hidden=declaration.hidden,
     )
@@ -88,29 +91,22 @@ def _type_of(declaration: Option) -> click.ParamType[Any] | None:
     """What turns the text of an option into a value, and refuses what it cannot have."""
     if declaration.choices:
         return click.Choice(tuple(declaration.choices))
-    if declaration.path == "file":
+    if declaration.metavar == "FILE":
         return click.Path(exists=True, dir_okay=False, allow_dash=True)
-    if declaration.path == "directory":
+    if declaration.metavar == "DIR":
         return click.Path(exists=True, file_okay=False, writable=True, path_type=Path)
     if isinstance(declaration.default, float):
         least = 0 if declaration.above_zero else declaration.at_least
         return Seconds(least, min_open=declaration.above_zero)
     if declaration.at_least is not None:
-        most = declaration.at_most
-        return click.IntRange(int(declaration.at_least), None if most is None else int(most))
+        return click.IntRange(declaration.at_least, declaration.at_most)
     return None
 
 
 WORKERS = derived("workers", declared()["workers"])
-JSON = option(
-    *("--json", "as_json"),
-    section=_LAST,
-    is_flag=True,
-    help="Print the result as one JSON object.",
-)
-QUIET = option(
-    *("-q", "--quiet"), section=_LAST, is_flag=True, help="Print nothing if all goes well."
-)
+DRY_RUN = option("-n", "--dry-run", is_flag=True, help="Show what would be done without doing it.")
+JSON = option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+QUIET = option("-q", "--quiet", is_flag=True, help="Print nothing if all goes well.")
 SET = click.argument(
     "directory", metavar="DIR", type=SetPath(exists=True, file_okay=False, path_type=Path)
 )

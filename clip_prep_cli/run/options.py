@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
+from typing import Annotated, Any, TypedDict, cast, get_type_hints
 
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.pixels.dtypes import ITEM_DTYPE
@@ -16,14 +16,7 @@ from clip_prep_cli.pixels.limits import DEFAULT_MAX_PIXELS, DEFAULT_TIMEOUT
 from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.storage.retry import DEFAULT_PATIENCE
 
-SECTIONS = (
-    "Input",
-    "Output",
-    "Images",
-    "Repeated runs",
-    "Failures",
-    "General",
-)
+SECTIONS = ("Input", "Output", "Images", "Repeated runs", "Failures", "General")
 """The tasks by which `convert --help` lists the options."""
 
 _SOURCES, _TARGET, _IMAGES, _AGAIN, _FAILING, _RUN = SECTIONS
@@ -40,19 +33,16 @@ class Option:
     section: str
     help: str
     """Empty: the command has no such option, only Python has."""
-    _: KW_ONLY
-    default: Any
+    default: Any = False
     """False makes a flag of it, () an option that can be repeated."""
+    _: KW_ONLY
     short: str = ""
     metavar: str = ""
+    """`FILE` and `DIR` must exist. Of a number it is SECONDS or N."""
     choices: Collection[str] = ()
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: int | None = None
+    at_most: int | None = None
     above_zero: bool = False
-    path: Literal["", "file", "directory"] = ""
-    """What must exist under that name."""
-    default_text: str = ""
-    """What the default means, where the value does not say it."""
     also: type | None = None
     """What Python takes beside the choices."""
     hidden: bool = False
@@ -63,7 +53,8 @@ class Option:
         Raises:
             UsageError: with what it can be.
         """
-        if self.choices and value not in self.choices and not self._is_also(value):
+        is_also = self.also is not None and isinstance(value, self.also)
+        if self.choices and value not in self.choices and not is_also:
             python = f", or, from Python, an instance of {self.also.__name__}" if self.also else ""
             allowed = ", ".join(self.choices) + python
             raise UsageError(f"{name} cannot be {value!r}.", f"Use one of {allowed}.")
@@ -71,9 +62,6 @@ class Option:
             bound = "above 0" if self.above_zero else f"at least {self.at_least:,}"
             most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
             raise UsageError(f"{name} cannot be {value}.", f"It must be {bound}{most}.")
-
-    def _is_also(self, value: object) -> bool:
-        return self.also is not None and isinstance(value, self.also)
 
     def _is_in_range(self, number: float) -> bool:
         """Whether a number is one of those that are allowed; nan is not, where any are refused."""
@@ -90,117 +78,82 @@ class ConvertOptions(TypedDict, total=False):
     files_from: Annotated[
         str | None,
         Option(
-            _SOURCES,
-            "Read more inputs from a file, or `-`, one per line.",
-            default=None,
-            metavar="FILE",
-            path="file",
+            _SOURCES, "Read more inputs from a file, or `-`, one per line.", None, metavar="FILE"
         ),
     ]
     null: Annotated[
-        bool,
-        Option(
-            _SOURCES, "Their names are NUL-separated (find -print0).", default=False, short="-0"
-        ),
+        bool, Option(_SOURCES, "Their names are NUL-separated (find -print0).", short="-0")
     ]
     include: Annotated[
         Iterable[str],
         Option(
-            _SOURCES,
-            "Only matching files (.gitignore syntax); repeatable.",
-            default=(),
-            metavar="GLOB",
+            _SOURCES, "Only matching files (.gitignore syntax); repeatable.", (), metavar="GLOB"
         ),
     ]
     exclude: Annotated[
         Iterable[str],
-        Option(
-            _SOURCES, "Skip matching files and folders; repeatable.", default=(), metavar="GLOB"
-        ),
+        Option(_SOURCES, "Skip matching files and folders; repeatable.", (), metavar="GLOB"),
     ]
     follow_links: Annotated[
-        bool, Option(_SOURCES, "Follow symbolic links below the inputs.", default=False, short="-L")
+        bool, Option(_SOURCES, "Follow symbolic links below the inputs.", short="-L")
     ]
-    hidden: Annotated[bool, Option(_SOURCES, "Include hidden files.", default=False)]
+    hidden: Annotated[bool, Option(_SOURCES, "Include hidden files.")]
     staging: Annotated[
         str | os.PathLike[str] | None,
-        Option(
-            _TARGET,
-            "Where to build shards for a URL.",
-            default=None,
-            metavar="DIR",
-            path="directory",
-            default_text="$TMPDIR",
-        ),
+        Option(_TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"),
     ]
-    format: Annotated[str, Option(_TARGET, "pt is for torch.load.", default="npy", choices=FORMATS)]
+    format: Annotated[str, Option(_TARGET, "pt is for torch.load.", "npy", choices=FORMATS)]
     dtype: Annotated[
         str,
         Option(
             _TARGET,
             "float32, float16, bfloat16 (pt only) or uint8 (not normalized).",
-            default="float32",
+            "float32",
             metavar="DTYPE",
             choices=tuple(ITEM_DTYPE),
         ),
     ]
     shard_size: Annotated[
-        int,
-        Option(
-            _TARGET, "Images per shard.", default=1024, metavar="N", at_least=1, at_most=1 << 24
-        ),
+        int, Option(_TARGET, "Images per shard.", 1024, at_least=1, at_most=1 << 24)
     ]
-    overwrite: Annotated[
-        bool, Option(_TARGET, "Discard the set in DIR and start over.", default=False)
-    ]
+    overwrite: Annotated[bool, Option(_TARGET, "Discard the set in DIR and start over.")]
     exif: Annotated[
         str,
         Option(
             _IMAGES,
             "apply turns images upright, unlike the reference.",
-            default="ignore",
+            "ignore",
             choices=("ignore", "apply"),
         ),
     ]
     max_pixels: Annotated[
-        int,
-        Option(
-            _IMAGES, "Reject larger images.", default=DEFAULT_MAX_PIXELS, metavar="N", at_least=1
-        ),
+        int, Option(_IMAGES, "Reject larger images.", DEFAULT_MAX_PIXELS, at_least=1)
     ]
     timeout: Annotated[
         float,
         Option(
             _IMAGES,
             "Give up on an image after SECONDS.",
-            default=DEFAULT_TIMEOUT,
-            metavar="SECONDS",
+            DEFAULT_TIMEOUT,
             above_zero=True,
         ),
     ]
     resize: Annotated[
-        str,
-        Option(
-            _IMAGES, "What resizes.", default="native", choices=("native", "pillow"), hidden=True
-        ),
+        str, Option(_IMAGES, "What resizes.", "native", choices=("native", "pillow"), hidden=True)
     ]
-    checksum: Annotated[
-        bool, Option(_AGAIN, "Detect changed files by content, not by time.", default=False)
-    ]
-    prune: Annotated[bool, Option(_AGAIN, "Drop the rows of deleted images.", default=False)]
-    retry_failed: Annotated[bool, Option(_AGAIN, "Retry images that failed before.", default=False)]
-    fail_fast: Annotated[bool, Option(_FAILING, "Stop at the first failure.", default=False)]
+    checksum: Annotated[bool, Option(_AGAIN, "Detect changed files by content, not by time.")]
+    prune: Annotated[bool, Option(_AGAIN, "Drop the rows of deleted images.")]
+    retry_failed: Annotated[bool, Option(_AGAIN, "Retry images that failed before.")]
+    fail_fast: Annotated[bool, Option(_FAILING, "Stop at the first failure.")]
     workers: Annotated[
         int | None,
         Option(
             _RUN,
-            "Worker processes.",
-            default=None,
+            "Worker processes.  [default: usable CPUs]",
+            None,
             short="-j",
-            metavar="N",
             at_least=1,
             at_most=4096,
-            default_text="usable CPUs",
         ),
     ]
     executor: Annotated[
@@ -208,7 +161,7 @@ class ConvertOptions(TypedDict, total=False):
         Option(
             _RUN,
             "local, or dask for a cluster.",
-            default="local",
+            "local",
             metavar="NAME",
             choices=("local", "dask"),
             also=Executor,
@@ -217,10 +170,7 @@ class ConvertOptions(TypedDict, total=False):
     scheduler: Annotated[
         str | None,
         Option(
-            _RUN,
-            "Dask scheduler (tcp://HOST:8786); else a local one.",
-            default=None,
-            metavar="ADDRESS",
+            _RUN, "Dask scheduler (tcp://HOST:8786); else a local one.", None, metavar="ADDRESS"
         ),
     ]
     retry_for: Annotated[
@@ -228,12 +178,11 @@ class ConvertOptions(TypedDict, total=False):
         Option(
             _RUN,
             "Retry a failing store for SECONDS.",
-            default=DEFAULT_PATIENCE,
-            metavar="SECONDS",
+            DEFAULT_PATIENCE,
             at_least=0,
         ),
     ]
-    slots: Annotated[int, Option(_RUN, "", default=64, at_least=1)]
+    slots: Annotated[int, Option(_RUN, "", 64, at_least=1)]
     """Tasks that an executor from Python can run at once; it cannot be asked."""
 
 
