@@ -100,7 +100,9 @@ class ConvertOptions(TypedDict, total=False):
     hidden: Annotated[bool, Option(_SOURCES, "Include hidden files.")]
     staging: Annotated[
         str | os.PathLike[str] | None,
-        Option(_TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"),
+        Option(
+            _TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"
+        ),
     ]
     format: Annotated[str, Option(_TARGET, "pt is for torch.load.", "npy", choices=FORMATS)]
     dtype: Annotated[
