@@ -77,10 +77,10 @@ def test_a_format_is_asked(
         clip_prep_cli.convert(album(tmp_path / "in", 1), "ViT-B/32", tmp_path / "out", format="raw")
 
 
-@pytest.mark.parametrize("tensor_format", FORMATS.values(), ids=lambda each: each.name)
-def test_heads_are_as_long_for_any_count(tensor_format: TensorFormat, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_heads_are_as_long_for_any_count(name: str, tmp_path: Path) -> None:
     """Rows are written before it is known how many there will be; a file says where they begin."""
-    path = tmp_path / f"file.{tensor_format.name}"
+    tensor_format, path = FORMATS[name], tmp_path / f"file.{name}"
     for dtype in tensor_format.dtypes:
         heads = [tensor_format.head((rows, 3, 5, 5), dtype) for rows in (0, 9, 10, 123_456)]
         assert len(set(map(len, heads))) == 1

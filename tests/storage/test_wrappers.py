@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("tenacity")
+
 from clip_prep_cli.errors import BusyError, StoreError
 from clip_prep_cli.storage.local import LocalStorage
 from clip_prep_cli.storage.wrappers import Guarded, Limited, Pretending, Retrying
