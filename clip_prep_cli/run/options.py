@@ -100,7 +100,9 @@ class ConvertOptions(TypedDict, total=False):
     hidden: Annotated[bool, Option(_SOURCES, "Include hidden files.")]
     staging: Annotated[
         str | os.PathLike[str] | None,
-        Option(_TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"),
+        Option(
+            _TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"
+        ),
     ]
     format: Annotated[str, Option(_TARGET, "pt is for torch.load.", "npy", choices=FORMATS)]
     dtype: Annotated[
@@ -131,12 +133,7 @@ class ConvertOptions(TypedDict, total=False):
     ]
     timeout: Annotated[
         float,
-        Option(
-            _IMAGES,
-            "Give up on an image after SECONDS.",
-            DEFAULT_TIMEOUT,
-            above_zero=True,
-        ),
+        Option(_IMAGES, "Give up on an image after SECONDS.", DEFAULT_TIMEOUT, above_zero=True),
     ]
     resize: Annotated[
         str, Option(_IMAGES, "What resizes.", "native", choices=("native", "pillow"), hidden=True)
@@ -174,13 +171,7 @@ class ConvertOptions(TypedDict, total=False):
         ),
     ]
     retry_for: Annotated[
-        float,
-        Option(
-            _RUN,
-            "Retry a failing store for SECONDS.",
-            DEFAULT_PATIENCE,
-            at_least=0,
-        ),
+        float, Option(_RUN, "Retry a failing store for SECONDS.", DEFAULT_PATIENCE, at_least=0)
     ]
     slots: Annotated[int, Option(_RUN, "", 64, at_least=1)]
     """Tasks that an executor from Python can run at once; it cannot be asked."""
