@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from clip_prep_cli.cli.errors import EXIT_FAILURES
-from clip_prep_cli.cli.options import JSON, QUIET, SectionCommand, all_of, derived, option
+from clip_prep_cli.cli.options import DRY_RUN, JSON, QUIET, SectionCommand, all_of, derived, option
 from clip_prep_cli.cli.output import say, show
-from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName, SetPath
+from clip_prep_cli.cli.params import FailureLimit, ModelName, SetPath, failure_limit
 from clip_prep_cli.cli.progress import StopSignal, progress_of, stop_signal
 from clip_prep_cli.run.options import declared
 
@@ -52,12 +52,13 @@ _OPTIONS = (
     option(
         "--max-failures",
         section="Failures",
-        type=FailureLimitType(),
+        type=failure_limit,
+        metavar="N|P%",
         default="0",
         help="Tolerate up to N failures.  [default: 0]",
     ),
     *(derived(name, declaration) for name, declaration in declared().items() if declaration.help),
-    option(*("-n", "--dry-run"), is_flag=True, help="Show what would be done without doing it."),
+    DRY_RUN,
     JSON,
     QUIET,
     option("-v", "--verbose", is_flag=True, help="List every failure."),
@@ -113,8 +114,5 @@ def _status(report: "Report", stop: StopSignal, limit: FailureLimit) -> int:
 def _show(report: "Report", options: dict[str, Any]) -> None:
     from clip_prep_cli.cli.summary import result, summary
 
-    show(
-        lambda: result(report),
-        lambda: summary(report, every_failure=options["verbose"]),
-        as_json=options["as_json"],
-    )
+    text = summary(report, every_failure=options["verbose"])
+    show(result(report), text, as_json=options["as_json"])

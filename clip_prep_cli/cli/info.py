@@ -31,7 +31,7 @@ def info(**options: Any) -> None:  # noqa: ANN401
     from clip_prep_cli.inspection.info import info
 
     found = info(options["directory"])
-    show(lambda: information_result(found), lambda: information(found), as_json=options["as_json"])
+    show(information_result(found), information(found), as_json=options["as_json"])
 
 
 def information(info: "Info") -> str:

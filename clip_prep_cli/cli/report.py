@@ -49,7 +49,7 @@ def report(**options: Any) -> None:  # noqa: ANN401
     path = options["out"]
     size = write_report(options["directory"], path, options["seed"])
     show(
-        lambda: {"report": str(path), "bytes": size},
-        lambda: f"Wrote {printable(str(path))} ({size_text(size)}).",
+        {"report": str(path), "bytes": size},
+        f"Wrote {printable(str(path))} ({size_text(size)}).",
         as_json=options["as_json"],
     )
