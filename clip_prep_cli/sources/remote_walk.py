@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from clip_prep_cli.common.threads import DaemonThreads, result_of
 from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
+from clip_prep_cli.sources.archive_walk import samples_in, takes_file
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import STORES, Waiting
 from clip_prep_cli.sources.scope import Scope, SeenNames
@@ -70,7 +70,6 @@ class RemoteWalk:
         self._requests = requests
         # All that was listed, and, with a slash, what was listed whole.
         self._seen = SeenNames()
-        self._archives = ArchiveWalk(scope.sieve, requests.waiting)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure.
@@ -203,7 +202,7 @@ class RemoteWalk:
         root, path = roots.locate(file.url)
         sample = Sample(root, path, stat.size, stat.mtime_ns)
         if is_archive(file.url):
-            yield from self._archives.samples(sample, file.url, file.below)
+            yield from samples_in(self._scope, sample, file.url, file.below)
         else:
             yield sample
 
