@@ -7,17 +7,15 @@ import click
 
 from clip_prep_cli.cli.options import DRY_RUN, JSON, QUIET, SET, all_of
 from clip_prep_cli.cli.output import show
-from clip_prep_cli.cli.progress import progress_of, stop_signal
+from clip_prep_cli.cli.progress import StopSignal, progress_of
 from clip_prep_cli.common.wording import duration, printable, shards, size_text
 
 if TYPE_CHECKING:
     from clip_prep_cli.run.compact import Compaction
 
-_OPTIONS = (SET, DRY_RUN, JSON, QUIET)
-
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(SET, DRY_RUN, JSON, QUIET)
 def compact(**options: Any) -> None:  # noqa: ANN401
     """Rewrite the set in DIR into full shards without superseded rows.
 
@@ -26,7 +24,7 @@ def compact(**options: Any) -> None:  # noqa: ANN401
     """
     from clip_prep_cli.run.compact import Observer, compact
 
-    stop = stop_signal()
+    stop = StopSignal()
     with progress_of(quiet=options["quiet"], unit="rows") as progress:
         observer = Observer(progress.count, stop.received)
         done = compact(options["directory"], observer, dry_run=options["dry_run"])

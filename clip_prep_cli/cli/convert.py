@@ -10,7 +10,7 @@ from clip_prep_cli.cli.errors import EXIT_FAILURES
 from clip_prep_cli.cli.options import DRY_RUN, JSON, QUIET, SectionCommand, all_of, derived, option
 from clip_prep_cli.cli.output import say, show
 from clip_prep_cli.cli.params import FailureLimit, ModelName, SetPath, failure_limit
-from clip_prep_cli.cli.progress import StopSignal, progress_of, stop_signal
+from clip_prep_cli.cli.progress import StopSignal, progress_of
 from clip_prep_cli.run.options import declared
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _OPTIONS = (
 
 
 @click.command(cls=SectionCommand, epilog=_EPILOG)
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
@@ -84,7 +84,7 @@ def convert(**options: Any) -> None:  # noqa: ANN401
     if options["dry_run"]:
         _show(dry_run(job), options)
         return
-    stop = stop_signal()
+    stop = StopSignal()
     with progress_of(quiet=options["quiet"]) as progress:
 
         def tell(line: str) -> None:

@@ -28,14 +28,12 @@ _OPTIONS = (
         "--count",
         type=click.IntRange(1, 400),
         default=36,
-        metavar="N",
         help="Show N random images, at most 400.  [default: 36]",
     ),
     option(
         "--seed",
         type=click.IntRange(0),
         default=0,
-        metavar="N",
         help="Seed for the random choice.  [default: 0]",
     ),
     option(
@@ -55,7 +53,6 @@ _OPTIONS = (
     option(
         "--columns",
         type=click.IntRange(1, 400),
-        metavar="N",
         help="Images per row.  [default: as many as there are rows]",
     ),
     JSON,
@@ -63,7 +60,7 @@ _OPTIONS = (
 
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def preview(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Draw a contact sheet of images in DIR as the model will see them.
 

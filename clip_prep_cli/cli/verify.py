@@ -40,7 +40,7 @@ _REMEDY = (
 
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def verify(**options: Any) -> None:  # noqa: ANN401
     """Check that the set in DIR is intact.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.records import Failure, Sample
-from clip_prep_cli.sources.archives.archive import Archive
+from clip_prep_cli.sources.archives.archive import members_of
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.scope import Scope, SeenNames
 from clip_prep_cli.sources.selection import Sieve
@@ -19,7 +19,7 @@ def samples_in(scope: Scope, archive: Sample, path: str, below: str) -> Iterator
     sieve, waiting = scope.sieve, scope.request.waiting
     seen = SeenNames()
     try:
-        for member, part in Archive(path, archive.mtime_ns, waiting):
+        for member, part in members_of(path, archive.mtime_ns, waiting):
             if waiting.should_stop():
                 return
             name = member.plain_name
