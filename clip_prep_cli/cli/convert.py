@@ -14,9 +14,6 @@ from clip_prep_cli.cli.progress import StopSignal, progress_of
 from clip_prep_cli.run.options import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from clip_prep_cli.common.versions import Change
     from clip_prep_cli.run.convert import Report
 
 _EPILOG = """\b
@@ -86,15 +83,13 @@ def convert(**options: Any) -> None:  # noqa: ANN401
         return
     stop = StopSignal()
     with progress_of(quiet=options["quiet"]) as progress:
-
-        def tell(line: str) -> None:
-            progress.clear()
-            say(line)
-
-        def warn(changes: "Sequence[Change]") -> None:
-            tell(versions_warning(changes))
-
-        report = run(job, Watch(progress.update, warn, stop.received, tell))
+        watch = Watch(
+            on_progress=progress.update,
+            on_other_versions=lambda changes: progress.tell(versions_warning(changes)),
+            should_stop=stop.received,
+            on_waiting=progress.tell,
+        )
+        report = run(job, watch)
     if job.options["resize"] == "native" and report.resize_backend.startswith("pillow"):
         say(f"Resized with {report.resize_backend}: same output, but slower.")
     status = _status(report, stop, options["max_failures"])

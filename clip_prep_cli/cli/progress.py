@@ -42,10 +42,11 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def clear(self) -> None:
-        """Make room for a message."""
+    def tell(self, line: str) -> None:
+        """Show a message, where no bar is in its way."""
         if self._bar is not None:
             self._bar.clear()
+        say(line)
 
     def update(self, tally: "Tally") -> None:
         """So far is a run."""
