@@ -12,7 +12,7 @@ import mmap
 import os
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,19 @@ _BLOCK = 512  # what direct writes must be aligned to, on nearly all disks
 _O_DIRECT = getattr(os, "O_DIRECT", 0)  # Linux has it, macOS does not
 
 
+class _Row(NamedTuple):
+    file: int
+    buffer: NDArray[Any]
+    offset: int
+
+
 class RowWriter:
     """Two buffers for rows of one shape, and the thread that writes them."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.row_bytes = math.prod(shape) * dtype.itemsize
         self._free: SimpleQueue[NDArray[Any]] = SimpleQueue()
-        self._tasks: SimpleQueue[tuple[int, NDArray[Any], int] | SimpleQueue[OSError | None]] = (
-            SimpleQueue()
-        )
+        self._tasks: SimpleQueue[_Row | SimpleQueue[OSError | None]] = SimpleQueue()
         # Anonymous maps begin on a page, as direct writes want it.
         self._filling, written = (
             np.frombuffer(mmap.mmap(-1, self.row_bytes), dtype).reshape(shape) for _ in "ab"
@@ -46,7 +50,7 @@ class RowWriter:
 
     def write(self, file: int, offset: int) -> None:
         """Write the filled buffer at `offset`, soon; waits until the other one is written."""
-        self._tasks.put((file, self._filling, offset))
+        self._tasks.put(_Row(file, self._filling, offset))
         self._filling = self._free.get()
 
     def finish(self) -> None:
@@ -64,16 +68,15 @@ class RowWriter:
         error: OSError | None = None
         while True:
             task = self._tasks.get()
-            if not isinstance(task, tuple):
+            if not isinstance(task, _Row):
                 task.put(error)
                 error = None
                 continue
-            file, buffer, offset = task
             try:
-                _write(file, buffer.data.cast("B"), offset)
+                _write(task.file, task.buffer.data.cast("B"), task.offset)
             except OSError as failed:
                 error = failed
-            self._free.put(buffer)
+            self._free.put(task.buffer)
 
 
 def open_target(path: str, row_bytes: int) -> int:
