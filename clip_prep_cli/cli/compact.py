@@ -5,24 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_prep_cli.cli.options import JSON, QUIET, SET, all_of, option
+from clip_prep_cli.cli.options import DRY_RUN, JSON, QUIET, SET, all_of
 from clip_prep_cli.cli.output import show
-from clip_prep_cli.cli.progress import progress_of, stop_signal
+from clip_prep_cli.cli.progress import StopSignal, progress_of
 from clip_prep_cli.common.wording import duration, printable, shards, size_text
 
 if TYPE_CHECKING:
     from clip_prep_cli.run.compact import Compaction
 
-_OPTIONS = (
-    SET,
-    option("-n", "--dry-run", is_flag=True, help="Show what would be done without doing it."),
-    JSON,
-    QUIET,
-)
-
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(SET, DRY_RUN, JSON, QUIET)
 def compact(**options: Any) -> None:  # noqa: ANN401
     """Rewrite the set in DIR into full shards without superseded rows.
 
@@ -31,12 +24,12 @@ def compact(**options: Any) -> None:  # noqa: ANN401
     """
     from clip_prep_cli.run.compact import Observer, compact
 
-    stop = stop_signal()
+    stop = StopSignal()
     with progress_of(quiet=options["quiet"], unit="rows") as progress:
         observer = Observer(progress.count, stop.received)
         done = compact(options["directory"], observer, dry_run=options["dry_run"])
     if not options["quiet"] or not done.complete or options["as_json"]:
-        show(lambda: compaction_result(done), lambda: compaction(done), as_json=options["as_json"])
+        show(compaction_result(done), compaction(done), as_json=options["as_json"])
     if not done.complete:
         sys.exit(128 + stop.number)
 
@@ -58,15 +51,4 @@ def compaction(done: "Compaction") -> str:
 
 def compaction_result(done: "Compaction") -> dict[str, Any]:
     """The result of `compact` for `--json`."""
-    return {
-        "directory": str(done.directory),
-        "complete": done.complete,
-        "dry_run": done.dry_run,
-        "rows": done.rows,
-        "written": done.written,
-        "shards_before": done.shards_before,
-        "shards_after": done.shards_after,
-        "bytes_before": done.bytes_before,
-        "bytes_after": done.bytes_after,
-        "seconds": round(done.seconds, 3),
-    }
+    return {**vars(done), "directory": str(done.directory), "seconds": round(done.seconds, 3)}

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from clip_prep_cli.cli.errors import EXIT_FAILURES
-from clip_prep_cli.cli.options import JSON, QUIET, SectionCommand, all_of, derived, option
+from clip_prep_cli.cli.options import DRY_RUN, JSON, QUIET, SectionCommand, all_of, derived, option
 from clip_prep_cli.cli.output import say, show
-from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName, SetPath
-from clip_prep_cli.cli.progress import StopSignal, progress_of, stop_signal
+from clip_prep_cli.cli.params import FailureLimit, ModelName, SetPath, failure_limit
+from clip_prep_cli.cli.progress import StopSignal, progress_of
 from clip_prep_cli.run.options import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from clip_prep_cli.common.versions import Change
     from clip_prep_cli.run.convert import Report
 
 _EPILOG = """\b
@@ -52,12 +49,13 @@ _OPTIONS = (
     option(
         "--max-failures",
         section="Failures",
-        type=FailureLimitType(),
+        type=failure_limit,
+        metavar="N|P%",
         default="0",
         help="Tolerate up to N failures.  [default: 0]",
     ),
     *(derived(name, declaration) for name, declaration in declared().items() if declaration.help),
-    option(*("-n", "--dry-run"), is_flag=True, help="Show what would be done without doing it."),
+    DRY_RUN,
     JSON,
     QUIET,
     option("-v", "--verbose", is_flag=True, help="List every failure."),
@@ -65,7 +63,7 @@ _OPTIONS = (
 
 
 @click.command(cls=SectionCommand, epilog=_EPILOG)
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def convert(**options: Any) -> None:  # noqa: ANN401
     """Convert images to CLIP input tensors.
 
@@ -83,17 +81,15 @@ def convert(**options: Any) -> None:  # noqa: ANN401
     if options["dry_run"]:
         _show(dry_run(job), options)
         return
-    stop = stop_signal()
+    stop = StopSignal()
     with progress_of(quiet=options["quiet"]) as progress:
-
-        def tell(line: str) -> None:
-            progress.clear()
-            say(line)
-
-        def warn(changes: "Sequence[Change]") -> None:
-            tell(versions_warning(changes))
-
-        report = run(job, Watch(progress.update, warn, stop.received, tell))
+        watch = Watch(
+            on_progress=progress.update,
+            on_other_versions=lambda changes: progress.tell(versions_warning(changes)),
+            should_stop=stop.received,
+            on_waiting=progress.tell,
+        )
+        report = run(job, watch)
     if job.options["resize"] == "native" and report.resize_backend.startswith("pillow"):
         say(f"Resized with {report.resize_backend}: same output, but slower.")
     status = _status(report, stop, options["max_failures"])
@@ -113,8 +109,5 @@ def _status(report: "Report", stop: StopSignal, limit: FailureLimit) -> int:
 def _show(report: "Report", options: dict[str, Any]) -> None:
     from clip_prep_cli.cli.summary import result, summary
 
-    show(
-        lambda: result(report),
-        lambda: summary(report, every_failure=options["verbose"]),
-        as_json=options["as_json"],
-    )
+    text = summary(report, every_failure=options["verbose"])
+    show(result(report), text, as_json=options["as_json"])

@@ -13,10 +13,7 @@ from clip_prep_cli.pixels.models import openai_models
 
 if TYPE_CHECKING:
     from clip_prep_cli.inspection.info import Info
-    from clip_prep_cli.inspection.report.sources import Pixels
     from clip_prep_cli.sets.manifest import Era, Manifest
-
-_OPTIONS = (SET, JSON)
 
 _WIDTH = 80
 _LABEL = 12
@@ -25,13 +22,13 @@ _GLUE = "\xa0"  # a space at which no line is broken; `printable` leaves none in
 
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(SET, JSON)
 def info(**options: Any) -> None:  # noqa: ANN401
     """Show what is in the set in DIR and how it was made."""
     from clip_prep_cli.inspection.info import info
 
     found = info(options["directory"])
-    show(lambda: information_result(found), lambda: information(found), as_json=options["as_json"])
+    show(information_result(found), information(found), as_json=options["as_json"])
 
 
 def information(info: "Info") -> str:
@@ -121,14 +118,10 @@ def _sources(info: "Info") -> Iterator[str]:
     yield _line("Sources", f"{size_text(sources.bytes)} in {sources.images:,} files")
     yield from _wrapped("Formats", _most_first(sources.formats))
     yield from _wrapped("Modes", _most_first(sources.modes))
-    yield _line("Megapixels", _spread(sources.sizes.pixels))
+    smallest, median, largest = map(_megapixels, sources.sizes.pixels)
+    yield _line("Megapixels", f"{smallest} to {largest}, median {median}")
     same = f"{images(sources.duplicates)} with the same content as another"
     yield _line("Duplicates", same if sources.duplicates else "none")
-
-
-def _spread(pixels: "Pixels") -> str:
-    smallest, median, largest = (_megapixels(count) for count in pixels)
-    return f"{smallest} to {largest}, median {median}"
 
 
 def _megapixels(count: int) -> str:

@@ -12,4 +12,4 @@ def models(*, as_json: bool) -> None:
     """List the model names and their resolutions."""
     sides = {name: transform.side for name, transform in MODELS.items()}
     lines = [f"{name:<16}{n_px} px" for name, n_px in sides.items()]
-    show(lambda: sides, lambda: "\n".join(lines), as_json=as_json)
+    show(sides, "\n".join(lines), as_json=as_json)

@@ -55,7 +55,12 @@ class SectionCommand(click.Command):
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401
-    """Make an option that can also be set by its CLIP_PREP_... environment variable."""
+    """Make an option that can also be set by its CLIP_PREP_... environment variable.
+
+    Unless it has a `metavar`, a time is shown as SECONDS, another number of a range as N.
+    """
+    if isinstance(settings.get("type"), click.IntRange | Seconds) and not settings.get("metavar"):
+        settings["metavar"] = "N" if isinstance(settings["type"], click.IntRange) else "SECONDS"
     long = next(name for name in names if name.startswith("--"))
     variable = "CLIP_PREP_" + long.removeprefix("--").replace("-", "_").upper()
     return click.option(*names, cls=SectionOption, envvar=variable, **settings)
@@ -64,9 +69,6 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # noq
 def derived(name: str, declaration: Option) -> Callable[[Command], Command]:
     """Make the option of the command that `ConvertOptions` declares under this name."""
     shown = _words(declaration.default)
-    unit = "N" if declaration.at_least is not None else None
-    if isinstance(declaration.default, float):
-        unit = "SECONDS"
     return option(
         *filter(None, (declaration.short, "--" + name.replace("_", "-"))),
         section=declaration.section,
@@ -74,7 +76,7 @@ def derived(name: str, declaration: Option) -> Callable[[Command], Command]:
         is_flag=declaration.default is False,
         multiple=declaration.default == (),
         default=declaration.default,
-        metavar=declaration.metavar or unit,
+        metavar=declaration.metavar or None,
         help=declaration.help + (f"  [default: {shown}]" if shown else ""),
         hidden=declaration.hidden,
     )
@@ -112,7 +114,7 @@ SET = click.argument(
 )
 
 
-def all_of(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator for a command's options, in their order."""
 
     def decorate(command: Command) -> Command:

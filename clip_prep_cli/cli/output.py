@@ -1,7 +1,6 @@
 """Where a command's words go: results to standard output, all else to standard error."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -12,6 +11,6 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def show(result: Callable[[], dict[str, Any]], text: Callable[[], str], *, as_json: bool) -> None:
+def show(result: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Show what a command found or did."""
-    click.echo(json.dumps(result()) if as_json else text())
+    click.echo(json.dumps(result) if as_json else text)

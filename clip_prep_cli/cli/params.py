@@ -1,6 +1,7 @@
 """Click types that turn texts into valid values."""
 
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from math import isnan
 from typing import Any, NamedTuple
@@ -50,28 +51,20 @@ class FailureLimit(NamedTuple):
         return failed > (self.value * listed / 100 if self.percent else self.value)
 
 
-class FailureLimitType(click.ParamType[FailureLimit]):
-    """`N` or `P%`."""
+def failure_limit(text: str) -> FailureLimit:
+    """The limit `N` or `P%`.
 
-    name = "N|P%"
-
-    def convert(
-        self,
-        value: str | FailureLimit,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> FailureLimit:
-        """The limit, if it is a whole number, or a percentage from 0 to 100."""
-        if isinstance(value, FailureLimit):
-            return value
-        number = value.removesuffix("%")
-        try:
-            limit = FailureLimit(float(number) if number != value else int(number), number != value)
-        except ValueError:
-            return self.fail(f"{value!r} is neither a number nor a percentage.", param, ctx)
-        if not 0 <= limit.value <= (100 if limit.percent else float("inf")):
-            return self.fail(f"{value!r} is out of range.", param, ctx)
-        return limit
+    Raises:
+        click.BadParameter: it is neither a whole number nor a percentage from 0 to 100.
+    """
+    number = text.removesuffix("%")
+    try:
+        limit = FailureLimit(float(number) if number != text else int(number), number != text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor a percentage.") from None
+    if not 0 <= limit.value <= (100 if limit.percent else float("inf")):
+        raise click.BadParameter(f"{text!r} is out of range.")
+    return limit
 
 
 class Seconds(click.FloatRange):
@@ -90,22 +83,18 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class SourceCountType(click.ParamType[int]):
-    """`N` or `all`."""
+def source_count(text: str) -> int:
+    """The number of rows; of `all`, one that no set reaches.
 
-    name = "N|all"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """The number; of `all`, one that no set reaches."""
-        if str(value).lower() == "all":
-            return sys.maxsize
-        try:
-            count = int(value)
-        except ValueError:
-            count = -1
-        return count if count >= 0 else self.fail(f"{value!r} is not a number of rows.", param, ctx)
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if text.lower() == "all":
+        return sys.maxsize
+    with suppress(ValueError):
+        if (count := int(text)) >= 0:
+            return count
+    raise click.BadParameter(f"{text!r} is not a number of rows.")
 
 
 class SetPath(click.Path):

@@ -28,18 +28,16 @@ _OPTIONS = (
         "--count",
         type=click.IntRange(1, 400),
         default=36,
-        metavar="N",
         help="Show N random images, at most 400.  [default: 36]",
     ),
     option(
         "--seed",
         type=click.IntRange(0),
         default=0,
-        metavar="N",
         help="Seed for the random choice.  [default: 0]",
     ),
     option(
-        "--resolution",
+        *("--resolution", "n_px"),
         type=click.IntRange(1),
         metavar="NPX",
         help="Show rows of this resolution.  [default: the set's first]",
@@ -55,7 +53,6 @@ _OPTIONS = (
     option(
         "--columns",
         type=click.IntRange(1, 400),
-        metavar="N",
         help="Images per row.  [default: as many as there are rows]",
     ),
     JSON,
@@ -63,8 +60,8 @@ _OPTIONS = (
 
 
 @click.command
-@all_of(_OPTIONS)
-def preview(**options: Any) -> None:  # noqa: ANN401
+@all_of(*_OPTIONS)
+def preview(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Draw a contact sheet of images in DIR as the model will see them.
 
     The sheet shows stored rows, converted back to pixels; with --crop, it shows their sources, if
@@ -73,7 +70,7 @@ def preview(**options: Any) -> None:  # noqa: ANN401
     from clip_prep_cli.inspection.preview import preview
 
     done = preview(_request(options))
-    show(lambda: drawing_result(done), lambda: drawing(done), as_json=options["as_json"])
+    show(drawing_result(done), drawing(done), as_json=as_json)
 
 
 def _request(options: dict[str, Any]) -> "Request":
@@ -84,23 +81,13 @@ def _request(options: dict[str, Any]) -> "Request":
     """
     from clip_prep_cli.inspection.preview import Request
 
-    out, model, n_px = options["out"], options["model"], options["resolution"]
+    out, model, n_px = options["out"], options["model"], options["n_px"]
     if out is None:
         raise UsageError("No output file was given.", "Name one, as in `-o sheet.png`.")
     side = transform_of(model).side if model else n_px
     if n_px not in (None, side):
         raise UsageError(f"{model} uses {side}px, not {n_px}px.", "Drop -m or --resolution.")
-    return Request(
-        directory=options["directory"],
-        out=out,
-        count=options["count"],
-        seed=options["seed"],
-        columns=options["columns"],
-        n_px=side,
-        model=model,
-        failures=options["failures"],
-        crop=options["crop"],
-    )
+    return Request(**{**options, "n_px": side})
 
 
 def drawing(done: "Preview") -> str:

@@ -42,10 +42,11 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def clear(self) -> None:
-        """Make room for a message."""
+    def tell(self, line: str) -> None:
+        """Show a message, where no bar is in its way."""
         if self._bar is not None:
             self._bar.clear()
+        say(line)
 
     def update(self, tally: "Tally") -> None:
         """So far is a run."""
@@ -69,11 +70,10 @@ class Progress:
 
 
 class StopSignal:
-    """The first SIGINT or SIGTERM asks for an orderly end; the second one ends at once."""
+    """From now on the first SIGINT or SIGTERM asks for an orderly end; the second ends at once."""
 
-    def __init__(self, on_first: Callable[[], object]) -> None:
+    def __init__(self) -> None:
         self.number = 0
-        self._on_first = on_first
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
 
@@ -84,7 +84,9 @@ class StopSignal:
     def _receive(self, number: int, _: FrameType | None) -> None:
         self.number = number
         signal.signal(number, signal.SIG_DFL)
-        self._on_first()
+        with suppress(OSError):  # nobody listens any more; the run ends in order all the same
+            # Not click.echo: the signal may come in the middle of a write to the same stream.
+            os.write(2, b"\nFinishing the images in flight; interrupt again to stop immediately.\n")
 
 
 def progress_of(*, quiet: bool, unit: str = "images") -> Progress:
@@ -96,15 +98,3 @@ def progress_of(*, quiet: bool, unit: str = "images") -> Progress:
 
         return Progress(tqdm(unit=f" {unit}", bar_format=_BAR_FORMAT, total=0, dynamic_ncols=True))
     return Progress(say=say, unit=unit)
-
-
-def stop_signal() -> StopSignal:
-    """Handle signals from now on, with words for whoever sent one."""
-    # Not click.echo: the signal may come in the middle of a write to the same stream.
-    words = b"\nFinishing the images in flight; interrupt again to stop immediately.\n"
-
-    def tell() -> None:
-        with suppress(OSError):  # nobody listens any more; the run ends in order all the same
-            os.write(2, words)
-
-    return StopSignal(tell)

@@ -31,7 +31,7 @@ _OPTIONS = (
 
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def report(**options: Any) -> None:  # noqa: ANN401
     """Describe the set in DIR on one HTML page.
 
@@ -48,8 +48,5 @@ def report(**options: Any) -> None:  # noqa: ANN401
         ) from error
     path = options["out"]
     size = write_report(options["directory"], path, options["seed"])
-    show(
-        lambda: {"report": str(path), "bytes": size},
-        lambda: f"Wrote {printable(str(path))} ({size_text(size)}).",
-        as_json=options["as_json"],
-    )
+    text = f"Wrote {printable(str(path))} ({size_text(size)})."
+    show({"report": str(path), "bytes": size}, text, as_json=options["as_json"])

@@ -8,7 +8,7 @@ import click
 from clip_prep_cli.cli.errors import EXIT_DIFFERENCE
 from clip_prep_cli.cli.options import JSON, QUIET, SET, WORKERS, all_of, option
 from clip_prep_cli.cli.output import show
-from clip_prep_cli.cli.params import SourceCountType
+from clip_prep_cli.cli.params import source_count
 from clip_prep_cli.cli.progress import progress_of
 from clip_prep_cli.common.wording import duration, images, printable, shards, size_text
 
@@ -21,7 +21,7 @@ _OPTIONS = (
     SET,
     option(
         "--sources",
-        type=SourceCountType(),
+        type=source_count,
         default="0",
         metavar="N|all",
         help="Recompute N rows from their sources, with Pillow alone, and compare.",
@@ -32,6 +32,7 @@ _OPTIONS = (
 )
 
 _SHOWN = 20
+_CHECKED = ("checked", "equal", "changed", "gone", "unmade")
 _REMEDY = (
     "Restore damaged files from a backup, or start over with `clip-prep convert --overwrite`; "
     "remove files that do not belong."
@@ -39,7 +40,7 @@ _REMEDY = (
 
 
 @click.command
-@all_of(_OPTIONS)
+@all_of(*_OPTIONS)
 def verify(**options: Any) -> None:  # noqa: ANN401
     """Check that the set in DIR is intact.
 
@@ -54,11 +55,7 @@ def verify(**options: Any) -> None:  # noqa: ANN401
     with progress_of(quiet=options["quiet"], unit="rows") as progress:
         found = verify(options["directory"], options["sources"], workers, progress.count)
     if found.faults or not options["quiet"] or options["as_json"]:
-        show(
-            lambda: verification_result(found),
-            lambda: verification(found),
-            as_json=options["as_json"],
-        )
+        show(verification_result(found), verification(found), as_json=options["as_json"])
     if found.faults:
         sys.exit(EXIT_DIFFERENCE)
 
@@ -101,14 +98,7 @@ def verification_result(found: "Verification") -> dict[str, Any]:
         "bytes": found.bytes,
         "seconds": round(found.seconds, 3),
         "faults": [fault._asdict() for fault in found.faults],
-        "sources": check
-        and {
-            "checked": check.checked,
-            "equal": check.equal,
-            "changed": check.changed,
-            "gone": check.gone,
-            "unmade": check.unmade,
-        },
+        "sources": check and {name: getattr(check, name) for name in _CHECKED},
     }
 
 

@@ -142,8 +142,7 @@ def _layout(settings: SetSettings, request: Request) -> Layout:
     if not fitting:
         there = " or ".join(f"--resolution {at.transform.side}" for at in settings.layouts)
         raise UsageError(
-            f"The set in {request.directory} has no {request.n_px}px tensors.",
-            f"Use {there}.",
+            f"The set in {request.directory} has no {request.n_px}px tensors.", f"Use {there}."
         )
     return fitting[0]
 
@@ -155,15 +154,10 @@ def _choose(request: Request, total: int) -> list[int]:
 
 
 def _nothing(request: Request) -> CannotContinueError:
+    what, remedy = "images", "Add --failures to show what could not be converted."
     if request.failures:
-        return CannotContinueError(
-            f"The set in {request.directory} has no failures to show.",
-            "Drop --failures to show its images.",
-        )
-    return CannotContinueError(
-        f"The set in {request.directory} has no images to show.",
-        "Add --failures to show what could not be converted.",
-    )
+        what, remedy = "failures", "Drop --failures to show its images."
+    return CannotContinueError(f"The set in {request.directory} has no {what} to show.", remedy)
 
 
 def _heading(request: Request, layout: Layout, shown: int, total: int) -> tuple[str, ...]:

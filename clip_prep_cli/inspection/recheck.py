@@ -155,9 +155,7 @@ class _Recheck:
         """Put one row into its class."""
         record, check = self.stored.record(*place), self.check
         if isinstance(outcome, Converted):
-            if outcome.xxh128 != record.xxh128:
-                check.changed.append(self._name(record))
-                return
+            content = outcome.xxh128
             rows = zip(self.folders, outcome.rows, strict=True)
             folders = [folder for folder, digest in rows if digest != record.rows[folder]]
             detail = "does not match the row recomputed from its source"
@@ -167,12 +165,13 @@ class _Recheck:
         elif outcome.reason in ("timeout", "worker_died"):
             check.unmade.append(self._name(record))
             return
-        elif f"{_xxh128(source):032x}" != record.xxh128:
-            check.changed.append(self._name(record))
-            return
         else:
+            content = f"{_xxh128(source):032x}"
             folders = list(record.rows)
             detail = f"its source now fails: {outcome.reason}: {outcome.detail}"
+        if content != record.xxh128:
+            check.changed.append(self._name(record))
+            return
         path = record.sample.path
         check.wrong += [Wrong(place.shard, place.row, each, path, detail) for each in folders]
         check.equal += not folders

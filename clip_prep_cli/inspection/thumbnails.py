@@ -64,10 +64,13 @@ class Originals:
             now, then = (len(data), mtime_ns or found.mtime_ns), found.key.sample
             if now != (then.size, then.mtime_ns):
                 return None
-            with _damage_tolerated():
-                return self._thumbnail(data)
+            # Pillow decodes damaged files as far as it can now, instead of raising.
+            ImageFile.LOAD_TRUNCATED_IMAGES = True
+            return self._thumbnail(data)
         except Exception:  # noqa: BLE001 - as above; why it failed is known
             return None
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
 
     def _thumbnail(self, data: memoryview) -> Image.Image:
         """The whole first frame; upright if the set's images are."""
@@ -107,13 +110,3 @@ def libraries_silenced() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-@contextmanager
-def _damage_tolerated() -> Iterator[None]:
-    """While this lasts, Pillow decodes damaged files as far as it can instead of raising."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -30,9 +30,11 @@ Group = tuple[Identity, ...]
 
 @dataclass(frozen=True)
 class Compaction:
-    """What compacting a set did, or, if it was a dry run, would do."""
+    """What compacting a set did, or, if it was a dry run, would do; in the order of its JSON."""
 
     directory: Storage
+    complete: bool
+    dry_run: bool
     rows: int
     """Live rows of the set."""
     written: int
@@ -42,8 +44,6 @@ class Compaction:
     bytes_before: int
     bytes_after: int
     seconds: float
-    complete: bool
-    dry_run: bool
 
 
 class Observer(NamedTuple):
@@ -51,13 +51,6 @@ class Observer(NamedTuple):
 
     on_progress: Callable[[int, int], None] = lambda *_: None
     should_stop: Callable[[], bool] = lambda: False
-
-
-class _Plan(NamedTuple):
-    """The shards that are as they should be, and the rows of those to write."""
-
-    kept: list[int]
-    groups: list[Group]
 
 
 def compact(directory: Storage, observer: Observer, *, dry_run: bool = False) -> Compaction:
@@ -79,13 +72,14 @@ def compact(directory: Storage, observer: Observer, *, dry_run: bool = False) ->
         tensors = open_set(Pretending(held) if dry_run else held)
         contents = tensors.contents
         before = {number: entry.samples for number, entry in contents.shards.items()}
-        todo = _plan(contents, tensors.settings.shard_size)
-        written = list(map(len, todo.groups))
+        kept, groups = _plan(contents, tensors.settings.shard_size)
+        written = list(map(len, groups))
         complete = True
         clean = tensors.concluded and not tensors.uncommitted()
-        if not dry_run and (written or len(todo.kept) < len(before) or not clean):
-            complete = _rewrite(tensors, directory.here, todo, observer)
-    after = [*(before[number] for number in todo.kept), *written]
+        if not dry_run and (written or len(kept) < len(before) or not clean):
+            old = sorted(set(before) - set(kept))
+            complete = _rewrite(tensors, directory.here, groups, old, observer)
+    after = [*(before[number] for number in kept), *written]
     return Compaction(
         directory=directory,
         rows=len(contents.live),
@@ -104,8 +98,8 @@ def _tensor_bytes(tensors: TensorSet, shards: Iterable[int]) -> int:
     return sum(layout.file_bytes(rows) for rows in shards for layout in tensors.settings.layouts)
 
 
-def _plan(contents: Contents, shard_size: int) -> _Plan:
-    """What is to be done; a set that is compact, or partly so, keeps those shards."""
+def _plan(contents: Contents, shard_size: int) -> tuple[list[int], list[Group]]:
+    """The shards that are as they should be, and the rows of those to write."""
     order = sorted(contents.live, key=_walk_order)
     groups = list(grouping.shards(order, shard_size))
     if contents.shards and not groups:
@@ -120,7 +114,7 @@ def _plan(contents: Contents, shard_size: int) -> _Plan:
             kept.append(number)
     if kept and len(kept) == len(groups) and kept[-1] != max(contents.shards):
         kept.pop()  # the last shard must not go: what lies above it counts as newly committed
-    return _Plan(kept, groups[len(kept) :])
+    return kept, groups[len(kept) :]
 
 
 def _walk_order(identity: Identity) -> tuple[int, list[bytes]]:
@@ -134,14 +128,15 @@ def _walk_order(identity: Identity) -> tuple[int, list[bytes]]:
     return root, [os.fsencode(name) for name in names[: next(archives, None)]]
 
 
-def _rewrite(tensors: TensorSet, scratch: Path, todo: _Plan, observer: Observer) -> bool:
+def _rewrite(
+    tensors: TensorSet, scratch: Path, groups: list[Group], old: list[int], observer: Observer
+) -> bool:
     """Write the new shards and remove the old; whether it got through."""
     was_complete = tensors.complete
-    old = sorted(set(tensors.contents.shards) - set(todo.kept))
     tensors.retry(failed=False)  # failures are going to be those of other shards
     tensors.begin(complete=was_complete)
     try:
-        written = _write(tensors, scratch, todo.groups, observer)
+        written = _write(tensors, scratch, groups, observer)
         if written and old:
             tensors.drop(old)
     except (ClipPrepError, OSError):

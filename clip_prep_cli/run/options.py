@@ -133,12 +133,7 @@ class ConvertOptions(TypedDict, total=False):
     ]
     timeout: Annotated[
         float,
-        Option(
-            _IMAGES,
-            "Give up on an image after SECONDS.",
-            DEFAULT_TIMEOUT,
-            above_zero=True,
-        ),
+        Option(_IMAGES, "Give up on an image after SECONDS.", DEFAULT_TIMEOUT, above_zero=True),
     ]
     resize: Annotated[
         str, Option(_IMAGES, "What resizes.", "native", choices=("native", "pillow"), hidden=True)
@@ -176,13 +171,7 @@ class ConvertOptions(TypedDict, total=False):
         ),
     ]
     retry_for: Annotated[
-        float,
-        Option(
-            _RUN,
-            "Retry a failing store for SECONDS.",
-            DEFAULT_PATIENCE,
-            at_least=0,
-        ),
+        float, Option(_RUN, "Retry a failing store for SECONDS.", DEFAULT_PATIENCE, at_least=0)
     ]
     slots: Annotated[int, Option(_RUN, "", 64, at_least=1)]
     """Tasks that an executor from Python can run at once; it cannot be asked."""

@@ -103,7 +103,8 @@ class Scan:
                 continue
             known = self.contents.knows(found, xxh128)
             if known == "unchanged":
-                self._take_back(found)
+                if self.spool and isinstance(found.part, Part):
+                    self.spool.take_back(found.part)
                 self.tally.unchanged += 1
                 if (found.root, found.path) in self.contents.failures:
                     self.mended.append((found.root, found.path))
@@ -121,10 +122,6 @@ class Scan:
             part = self.spool.keep(found.part, number)
             return part and found._replace(part=part)
         return found
-
-    def _take_back(self, found: Sample) -> None:
-        if self.spool and isinstance(found.part, Part):
-            self.spool.take_back(found.part)
 
     def _with_content(self) -> Iterator[tuple[Sample | Failure, int | None]]:
         """What was found; with its xxh128 if that is to decide and nothing else has already."""

@@ -4,54 +4,43 @@ from collections.abc import Iterator
 
 from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.records import Failure, Sample
-from clip_prep_cli.sources.archives.archive import Archive
+from clip_prep_cli.sources.archives.archive import members_of
 from clip_prep_cli.sources.archives.kinds import is_archive
-from clip_prep_cli.sources.files import DEFAULT_WAITING, Waiting
-from clip_prep_cli.sources.scope import SeenNames
+from clip_prep_cli.sources.scope import Scope, SeenNames
 from clip_prep_cli.sources.selection import Sieve
 
 
-class ArchiveWalk:
-    """The samples in archives, one archive after the other."""
+def samples_in(scope: Scope, archive: Sample, path: str, below: str) -> Iterator[Sample | Failure]:
+    """Those in the archive at `path`, which is `below` an input.
 
-    def __init__(self, sieve: Sieve, waiting: Waiting = DEFAULT_WAITING) -> None:
-        self._sieve = sieve
-        self._waiting = waiting
-
-    def samples(self, archive: Sample, path: str, below: str) -> Iterator[Sample | Failure]:
-        """Those in the archive at `path`, which is `below` an input.
-
-        What is wrong with it is a failure of its own, behind the samples that could be found. All
-        samples have the archive's time: one that was packed again may have other content anywhere.
-        """
-        ignored = self._sieve.ignored
-        seen = SeenNames()
-        try:
-            for member, part in Archive(path, archive.mtime_ns, self._waiting):
-                if self._waiting.should_stop():
-                    return
-                name = member.plain_name
-                if member.kind == "directory":
-                    continue
-                if member.kind != "file":
-                    ignored[member.kind] += 1
-                    continue
-                if not self._sieve.takes_member(name, f"{below}/{name}"):
-                    continue
-                if not seen.add(name):
-                    ignored["repeated member"] += 1
-                    continue
+    What is wrong with it is a failure of its own, behind the samples that could be found. All
+    samples have the archive's time: one that was packed again may have other content anywhere.
+    """
+    sieve, waiting = scope.sieve, scope.request.waiting
+    seen = SeenNames()
+    try:
+        for member, part in members_of(path, archive.mtime_ns, waiting):
+            if waiting.should_stop():
+                return
+            name = member.plain_name
+            if member.kind == "directory":
+                continue
+            if member.kind != "file":
+                sieve.ignored[member.kind] += 1
+            elif not sieve.takes_member(name, f"{below}/{name}"):
+                continue
+            elif not seen.add(name):
+                sieve.ignored["repeated member"] += 1
+            else:
                 sample = Sample(
-                    archive.root, f"{archive.path}/{name}", member.size, archive.mtime_ns, part
+                    archive.root, f"{archive.path}/{name}", member.size, archive.mtime_ns
                 )
                 if member.unsupported:
-                    sample = sample._replace(part=None)
                     yield Failure(sample, "unsupported", member.unsupported, None)
                 else:
-                    yield sample
-        except ImageError as damage:
-            if self._waiting.should_stop():  # nothing was waited for any more
-                return
+                    yield sample._replace(part=part)
+    except ImageError as damage:
+        if not waiting.should_stop():  # else nothing was waited for any more
             yield Failure(archive, damage.reason, damage.detail, None)
 
 

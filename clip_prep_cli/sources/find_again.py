@@ -11,7 +11,7 @@ from clip_prep_cli.samples.grouping import shards
 from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.samples.records import Sample
 from clip_prep_cli.samples.roots import Identity, Roots, joined
-from clip_prep_cli.sources.archives.archive import Archive, split
+from clip_prep_cli.sources.archives.archive import files_in, split
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.files import files_of
@@ -77,7 +77,7 @@ def _in_archive(path: str, keys: dict[str, T], spool: Spool) -> Iterator[FoundSo
     count = 0
     with suppress(ImageError, OSError):
         stamp = files_of(path).stat(path).mtime_ns
-        for name, part in Archive(path, stamp).files():
+        for name, part in files_in(path, stamp):
             if name not in keys:
                 continue
             source = spool.keep(part, count // _AT_ONCE) if isinstance(part, Streamed) else part
@@ -114,7 +114,7 @@ def gone(
 def _absent(archive: str, names: Iterable[str]) -> Iterable[str]:
     absent = dict.fromkeys(names)
     try:
-        for name, _ in Archive(archive, 0).files():
+        for name, _ in files_in(archive, 0):
             absent.pop(name, None)
     except ImageError:
         return ()

@@ -9,7 +9,7 @@ from clip_prep_cli.common.threads import Ahead, result_of
 from clip_prep_cli.errors import ClipPrepError
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots, innermost, is_within
-from clip_prep_cli.sources.archive_walk import ArchiveWalk
+from clip_prep_cli.sources.archive_walk import samples_in
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import LOCAL, STORES, Files, files_of
 from clip_prep_cli.sources.local_walk import LocalWalk
@@ -52,7 +52,6 @@ class InputSamples:
             roots.add(directory, directory)
         self.ignored = self._scope.sieve.ignored
         """What a walk passed over, by suffix or by kind; grows with it."""
-        self._in_archive = ArchiveWalk(self._scope.sieve, request.waiting).samples
         self._archives = set(filter(is_archive, self._scope.files))
 
     def covers(self, path: str) -> bool:
@@ -91,7 +90,7 @@ class InputSamples:
         found = walk.sample(path, answer)
         if isinstance(found, Sample) and is_archive(path):
             self._archives.add(path)
-            yield from self._in_archive(found, path, os.path.basename(path))
+            yield from samples_in(self._scope, found, path, os.path.basename(path))
         else:
             yield found
 

@@ -7,7 +7,7 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
-from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
+from clip_prep_cli.sources.archive_walk import samples_in, takes_file
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import LOCAL
 from clip_prep_cli.sources.scope import Answer, Scope
@@ -21,7 +21,6 @@ class LocalWalk:
         self._sieve = scope.sieve
         self._should_stop = scope.request.waiting.should_stop
         self._output = identity(scope.request.avoid) if scope.request.avoid else None
-        self._archives = ArchiveWalk(scope.sieve, scope.request.waiting)
 
     def named(self, names: Iterable[str]) -> dict[str, Answer]:
         """What each input is, by its absolute name."""
@@ -131,7 +130,7 @@ class LocalWalk:
         if not S_ISREG(stat.st_mode):
             self._sieve.ignored["special file"] += 1
         elif is_archive(path):
-            yield from self._archives.samples(sample, path, below)
+            yield from samples_in(self._scope, sample, path, below)
         else:
             yield sample
 

@@ -46,16 +46,10 @@ class RemoteInputs:
                 answer = result_of(future, self._waiting.should_stop)
             except (CannotContinueError, UsageError):
                 raise
-            except FileNotFoundError as error:
-                if concerns_store(error):
-                    raise cannot_go_on(url, error, patience) from error
-                raise UsageError(
-                    f"The input {url} does not exist.",
-                    "Check the URL; use --include for patterns."
-                    if "*" in url
-                    else "Check the URL.",
-                ) from error
             except Exception as error:
+                if isinstance(error, FileNotFoundError) and not concerns_store(error):
+                    remedy = "Check the URL" + "; use --include for patterns" * ("*" in url)
+                    raise UsageError(f"The input {url} does not exist.", f"{remedy}.") from error
                 raise cannot_go_on(url, error, patience) from error
             if answer is None:
                 break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from clip_prep_cli.common.threads import DaemonThreads, result_of
 from clip_prep_cli.samples.records import Failure, Sample, unreadable_at
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.archive_walk import ArchiveWalk, takes_file
+from clip_prep_cli.sources.archive_walk import samples_in, takes_file
 from clip_prep_cli.sources.archives.kinds import is_archive
 from clip_prep_cli.sources.files import STORES, Waiting
 from clip_prep_cli.sources.scope import Scope, SeenNames
@@ -39,19 +39,13 @@ class StoreRequests(NamedTuple):
         return self.threads.submit(partial(attempt, request, waiting.patience, waiting.should_stop))
 
 
-class _ListedFolder(NamedTuple):
-    """A directory to walk: its URL, and its path below the input."""
+class _Listed(NamedTuple):
+    """A directory to walk, or a file that the sieve took: its URL, its path below the input."""
 
     url: str
     below: str
-
-
-class _ListedFile(NamedTuple):
-    """A file that the sieve took: its URL, and its path below the input."""
-
-    url: str
-    below: str
-    stat: Stat | None
+    is_directory: bool
+    stat: Stat | None = None
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -70,7 +64,6 @@ class RemoteWalk:
         self._requests = requests
         # All that was listed, and, with a slash, what was listed whole.
         self._seen = SeenNames()
-        self._archives = ArchiveWalk(scope.sieve, requests.waiting)
 
     def samples(self, top: str) -> Iterator[Sample | Failure]:
         """Those in the directory `top` and below; what cannot be listed or read is a failure.
@@ -83,15 +76,15 @@ class RemoteWalk:
             return
         try:
             # A stack of half-read listings instead of recursion: depth costs no Python frames.
-            stack = [self._entered(_ListedFolder(top, ""), self._listing(top))]
+            stack = [self._entered(_Listed(top, "", is_directory=True), self._listing(top))]
             while stack:
                 found = next(stack[-1], None)
                 if found is None:
                     stack.pop()
-                elif isinstance(found[0], _ListedFolder):
-                    stack.append(self._entered(*found))
                 elif isinstance(found[0], Failure):
                     yield found[0]
+                elif found[0].is_directory:
+                    stack.append(self._entered(*found))
                 else:
                     yield from self._samples(*found)
         except _Stopped:
@@ -132,7 +125,7 @@ class RemoteWalk:
         return answer
 
     def _entered(
-        self, folder: _ListedFolder, listing: "Future[list[bytes]]"
+        self, folder: _Listed, listing: "Future[list[bytes]]"
     ) -> "Iterator[tuple[Any, Any]]":
         """What is in a directory, each with the answer to come on it; or the failure to list it."""
         try:
@@ -149,9 +142,7 @@ class RemoteWalk:
             self._seen.add(f"{folder.url}/")
         return self._ahead(self._taken(folder, entries))
 
-    def _taken(
-        self, folder: _ListedFolder, entries: list[bytes]
-    ) -> Iterator[_ListedFolder | _ListedFile]:
+    def _taken(self, folder: _Listed, entries: list[bytes]) -> Iterator[_Listed]:
         """The files and directories of a listing that the sieve lets through."""
         below_to = f"{folder.below}/" if folder.below else ""
         web = is_web(folder.url)
@@ -168,17 +159,17 @@ class RemoteWalk:
                 elif url not in self._scope.directories and not self._sieve.passes_over(
                     name, below + "/"
                 ):
-                    yield _ListedFolder(url, below)
+                    yield _Listed(url, below, is_directory)
             elif url not in self._scope.files and takes_file(self._sieve, name, below):
-                yield _ListedFile(url, below, stat)
+                yield _Listed(url, below, is_directory, stat)
 
-    def _ahead(self, items: Iterator[_ListedFolder | _ListedFile]) -> "Iterator[tuple[Any, Any]]":
+    def _ahead(self, items: Iterator[_Listed]) -> "Iterator[tuple[Any, Any]]":
         """The items in order, each with its answer, which is asked for while others are used."""
-        waiting: deque[tuple[_ListedFolder | _ListedFile, Future[Any] | None]] = deque()
+        waiting: deque[tuple[_Listed, Future[Any] | None]] = deque()
         asked = 0
         for item in items:
             future = None
-            if isinstance(item, _ListedFolder):
+            if item.is_directory:
                 future = self._listing(item.url)
             elif item.stat is None:
                 future = self._requests.send(partial(STORES.stat, item.url))
@@ -189,9 +180,7 @@ class RemoteWalk:
                 yield waiting.popleft()
         yield from waiting
 
-    def _samples(
-        self, file: _ListedFile, answer: "Future[Any] | None"
-    ) -> Iterator[Sample | Failure]:
+    def _samples(self, file: _Listed, answer: "Future[Any] | None") -> Iterator[Sample | Failure]:
         roots = self._scope.roots
         try:
             stat = self._answer(answer) if answer else file.stat or Stat(0, 0)
@@ -203,7 +192,7 @@ class RemoteWalk:
         root, path = roots.locate(file.url)
         sample = Sample(root, path, stat.size, stat.mtime_ns)
         if is_archive(file.url):
-            yield from self._archives.samples(sample, file.url, file.below)
+            yield from samples_in(self._scope, sample, file.url, file.below)
         else:
             yield sample
 

@@ -10,20 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import forkserver, resource_tracker, util
-from multiprocessing.context import ForkServerContext, SpawnContext
 from types import ModuleType
 
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 _one_at_a_time = threading.Lock()
 _LONGEST = 64
 """Bytes: the name of the fork server's socket adds 32, and 103 are the most that macOS takes."""
-
-
-def worker_context() -> ForkServerContext | SpawnContext:
-    """Where workers come from; never a fork of this process, which has threads."""
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    return multiprocessing.get_context("forkserver")
 
 
 @contextmanager

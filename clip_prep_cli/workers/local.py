@@ -65,11 +65,7 @@ class LocalEngine:
         return not self._waiting
 
     def begin(self, shard: int, sources: Sequence[str | Part]) -> None:
-        """Reserve a shard, and queue its batches.
-
-        Raises:
-            CannotContinueError: there is no space for it.
-        """
+        """Reserve a shard, and queue its batches; see `Engine`."""
         reserved = Shard(self._directory, shard, len(sources), self._layouts, self._token)
         self._shards[shard] = reserved
         targets = reserved.targets()
@@ -78,11 +74,7 @@ class LocalEngine:
             self._waiting.append(Batch(shard, tuple(rows), of_rows, targets))
 
     def collect(self) -> list[Made]:
-        """Hand out batches while there is room for them; what has come back.
-
-        Raises:
-            CannotContinueError: workers die without having touched an image.
-        """
+        """Hand out batches while there is room for them; what has come back, as `Engine` has it."""
         while self._waiting and self._pool.has_room():
             self._pool.submit(self._waiting.popleft())
         made = []

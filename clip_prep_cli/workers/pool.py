@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import ForkServerContext
 from typing import NamedTuple, Self
 
 from clip_prep_cli.errors import CannotContinueError
 from clip_prep_cli.workers.batch import IDLE, Batch, Outcome, Recipe, Refused, RowNotWrittenError
-from clip_prep_cli.workers.launch import clean_start, worker_context
+from clip_prep_cli.workers.launch import clean_start
 
 _QUEUED_PER_WORKER = 2  # one under way, one in the pipe, so that no worker waits for the parent
 _MAX_BARREN_DEATHS = 5
@@ -60,7 +61,7 @@ class _Work:
 class _Worker:
     """One process, its pipe, the work it has been given, and when its progress last moved."""
 
-    def __init__(self, context: ForkServerContext | SpawnContext, recipe: Recipe) -> None:
+    def __init__(self, context: ForkServerContext, recipe: Recipe) -> None:
         self.connection, theirs = context.Pipe()
         self._progress = context.RawArray("q", [IDLE, 0, 0])
         self._process = context.Process(
@@ -118,7 +119,8 @@ class WorkerPool:
     """Converts batches in `count` processes; batches come back in the order they finish."""
 
     def __init__(self, count: int, recipe: Recipe, timeout: float) -> None:
-        self._context = worker_context()
+        # Never a fork of this process, which has threads.
+        self._context = get_context("forkserver")
         self.count = count
         self._recipe = recipe
         self._timeout = timeout

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from clip_prep_cli.cli.convert import convert
-from clip_prep_cli.cli.params import FailureLimit, FailureLimitType, ModelName
+from clip_prep_cli.cli.params import FailureLimit, ModelName, failure_limit
 from clip_prep_cli.pixels.models import MODELS
 
 NEEDED = ["images", "-m", "RN50", "-o", "out"]
@@ -94,9 +94,8 @@ def test_model_names_complete() -> None:
     ],
 )
 def test_failure_limits(text: str, limit: FailureLimit) -> None:
-    """A number, or a percentage; a limit that is one already stays."""
-    assert FailureLimitType().convert(text, None, None) == limit
-    assert FailureLimitType().convert(limit, None, None) == limit
+    """A number, or a percentage."""
+    assert failure_limit(text) == limit
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_failure_limits(text: str, limit: FailureLimit) -> None:
 def test_wrong_failure_limits(text: str) -> None:
     """Anything else is a usage error."""
     with pytest.raises(click.BadParameter):
-        FailureLimitType().convert(text, None, None)
+        failure_limit(text)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def child(connection):
     })
 
 def start():
-    from clip_prep_cli.workers.launch import clean_start, worker_context
-    context = worker_context()
+    from clip_prep_cli.workers.launch import clean_start
+    context = multiprocessing.get_context("forkserver")
     mine, theirs = context.Pipe()
     process = context.Process(target=child, args=(theirs,), daemon=True)
     with clean_start():

@@ -66,9 +66,8 @@ def megapixels_chart(histogram: Histogram) -> BarChart:
     low, high = min(histogram.edges[0], middle / 6), max(histogram.edges[-1], middle * 6)
     decades = range(floor(log10(low)), ceil(log10(high)))
     widest = _DIGIT * max(len(plain(10.0**decade)) for decade in decades) + 6
-    room = (
-        (BarChart.right - _left(max(histogram.counts))) / log10(high / low) / widest
-    )  # texts in a decade
+    width = BarChart.right - _left(max(histogram.counts))
+    room = width / log10(high / low) / widest  # texts in a decade
     steps = (1, 2, 5) if room * log10(2) > 1 else (1, 3) if room * log10(3) > 1 else (1,)
     values = [(float(f"{step}e{decade}"), decade) for decade in decades for step in steps]
     apart = ceil(1 / room)

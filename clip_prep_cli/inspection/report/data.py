@@ -84,17 +84,14 @@ def report_data(stored: StoredSet, seed: int) -> ReportData:
         DamagedError: the set is not as it was written.
         OSError: it cannot be read.
     """
-    settings = stored.manifest.settings
+    settings, shards = stored.manifest.settings, stored.manifest.shards
     failures = _grouped(stored, stored.failures())  # first: a run that begins now replaces them
     return ReportData(
         directory=stored.directory.absolute(),
         manifest=stored.manifest,
         tensors=tuple(
             TensorBytes(
-                layout.transform,
-                sum(
-                    entry.files[layout.file(entry.number)].size for entry in stored.manifest.shards
-                ),
+                layout.transform, sum(each.files[layout.file(each.number)].size for each in shards)
             )
             for layout in settings.layouts
         ),

@@ -10,13 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_prep_cli.inspection.report.histogram import (
-    PER_DECADE,
-    RATIO,
-    SHARE,
-    Histogram,
-    histogram,
-)
+from clip_prep_cli.inspection.report.histogram import PER_DECADE, RATIO, SHARE, Histogram, histogram
 from clip_prep_cli.pixels.geometry import geometry
 from clip_prep_cli.samples.records import Record
 from clip_prep_cli.sets.settings import SetSettings

@@ -38,43 +38,39 @@ def split(root: str, path: str) -> Split | None:
     return Split(None, path)
 
 
-class Archive:
-    """The members of one archive; in an order that is the archive's own."""
+def members_of(
+    path: str, stamp: int, waiting: Waiting = DEFAULT_WAITING
+) -> Iterator[tuple[Member, Part | Streamed]]:
+    """Each member of an archive, in its order, with its bytes; of a stream, until the next.
 
-    def __init__(self, path: str, stamp: int, waiting: Waiting = DEFAULT_WAITING) -> None:
-        """`stamp` is the mtime in ns that the archive is known by."""
-        self._path = path
-        self._stamp = stamp
-        self._waiting = waiting
+    `stamp` is the mtime in ns that the archive is known by.
 
-    def __iter__(self) -> Iterator[tuple[Member, Part | Streamed]]:
-        """Each member with its bytes; those of a stream until the next is asked for.
-
-        Raises:
-            ImageError: after all members that could be found; it says what was not read.
-        """
-        kind, files = kind_of(self._path), files_of(self._path)
+    Raises:
+        ImageError: after all members that could be found; it says what was not read.
+    """
+    kind, files = kind_of(path), files_of(path)
+    try:
+        file = files.open(path, waiting)
+    except OSError as error:
+        raise unreadable(error) from error
+    with file:
+        readable: Readable = RandomAccess(file)
+        if kind.decompressed:
+            readable = ForwardStream(kind.decompressed(file))
+        in_place = files.in_place and not kind.decompressed
+        listing = kind.listing(readable)
         try:
-            file = files.open(self._path, self._waiting)
-        except OSError as error:
-            raise unreadable(error) from error
-        with file:
-            readable: Readable = RandomAccess(file)
-            if kind.decompressed:
-                readable = ForwardStream(kind.decompressed(file))
-            in_place = files.in_place and not kind.decompressed
-            listing = kind.listing(readable)
-            try:
-                for member in listing.members():
-                    part = Part(self._path, member.offset, member.size, self._stamp, member.zipped)
-                    yield member, part if in_place else Streamed(readable, part)
-            except ImageError as damage:
-                named = "" if listing.progress.last else misnamed(self._path, file)
-                detail = f"{damage.detail}{named}; {listing.progress.left()}"
-                raise ImageError(damage.reason, detail) from None
+            for member in listing.members():
+                part = Part(path, member.offset, member.size, stamp, member.zipped)
+                yield member, part if in_place else Streamed(readable, part)
+        except ImageError as damage:
+            named = "" if listing.progress.last else misnamed(path, file)
+            detail = f"{damage.detail}{named}; {listing.progress.left()}"
+            raise ImageError(damage.reason, detail) from None
 
-    def files(self) -> Iterator[tuple[str, Part | Streamed]]:
-        """The members that are files, by their plain names; otherwise as iterating."""
-        for member, part in self:
-            if member.kind == "file":
-                yield member.plain_name, part
+
+def files_in(path: str, stamp: int) -> Iterator[tuple[str, Part | Streamed]]:
+    """The members that are files, by their plain names; otherwise as `members_of`."""
+    for member, part in members_of(path, stamp):
+        if member.kind == "file":
+            yield member.plain_name, part

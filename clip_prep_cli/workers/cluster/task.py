@@ -73,7 +73,7 @@ def convert_shard(
         CannotContinueError: this process has other versions or another output than the run, or
             there is no space.
     """
-    terms, worker = task.terms, worker or _who()
+    terms, worker = task.terms, worker or f"{socket.gethostname()}, process {os.getpid()}"
     if found := differences(worker, terms.versions, own_versions(terms.recipe.resize)):
         raise refusal(found)
     check_output(terms.out, terms.mark, worker)
@@ -112,8 +112,3 @@ def _convert(
             check_output(task.terms.out, task.terms.mark, worker)
             look = time.monotonic() + _LOOK_SECONDS
     return [outcomes[row] for row in range(len(task.sources))]
-
-
-def _who() -> str:
-    """How a message calls this process."""
-    return f"{socket.gethostname()}, process {os.getpid()}"

@@ -15,14 +15,14 @@ from clip_prep_cli.errors import ImageError
 from clip_prep_cli.samples.parts import Part, Streamed
 from clip_prep_cli.samples.records import Failure, Sample
 from clip_prep_cli.samples.roots import Roots
-from clip_prep_cli.sources.archive_walk import ArchiveWalk
+from clip_prep_cli.sources.archive_walk import samples_in
 from clip_prep_cli.sources.archives import archive as archive_module
 from clip_prep_cli.sources.archives.archive import split
 from clip_prep_cli.sources.archives.spool import Spool
 from clip_prep_cli.sources.archives.streams import RandomAccess
 from clip_prep_cli.sources.files import LOCAL, Waiting, open_file
 from clip_prep_cli.sources.inputs import InputSamples
-from clip_prep_cli.sources.scope import InputRequest
+from clip_prep_cli.sources.scope import InputRequest, Scope
 from clip_prep_cli.sources.selection import Selection, Sieve
 from tests.support.packing import KINDS, Members, pack, packed, zip_bytes
 
@@ -133,8 +133,8 @@ def test_archives_that_workers_cannot_open(
 
     far = replace(LOCAL, in_place=False, open=opening)
     monkeypatch.setattr(archive_module, "files_of", lambda _: far)
-    walk = ArchiveWalk(Sieve(Selection()))
-    found = walk.samples(Sample(0, "x", 0, 7), f"far://away/x{kind}", "x")
+    scope = Scope(InputRequest(()), Sieve(Selection()), Roots())
+    found = samples_in(scope, Sample(0, "x", 0, 7), f"far://away/x{kind}", "x")
     kept = {}
     (tmp_path / "spool").mkdir()
     with Spool(tmp_path / "spool", 1 << 20) as spool:
