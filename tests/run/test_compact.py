@@ -33,6 +33,8 @@ from tests.support.sets import (
     stamps,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "5")
 NAMES = ("0.png", "a/x.png", "a-b/x.png", "a.png", "a/b/y.png", "b.png", "z/w.png", "\xe9.png")
 """In an order that is not that of the paths as strings."""

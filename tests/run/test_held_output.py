@@ -30,6 +30,8 @@ from tests.support.command import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "4", "-j", "2")
 LOST = "is not the directory that this run began to write to"
 

@@ -25,6 +25,8 @@ from tests.support.command import album, check_whole, clip_prep, paint, tree_dig
 from tests.support.sets import faults
 from tests.support.urls import download, memory_url
 
+pytestmark = pytest.mark.slow
+
 
 class Pair:
     """A set in a directory and one at a URL, with which the same is done."""

@@ -30,6 +30,8 @@ from tests.support.command import (
 )
 from tests.support.sets import faults
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "4")
 
 

@@ -20,6 +20,8 @@ from tests.support.command import (
 )
 from tests.support.listing import convert_listed, counts
 
+pytestmark = pytest.mark.slow
+
 
 def test_any_names(tmp_path: Path, out: Path) -> None:
     """With --null all that a file can be called comes through, whatever it is."""

@@ -28,6 +28,8 @@ from tests.support.command import (
 from tests.support.packing import KINDS, images, pack, packed, png, row, zip_bytes
 from tests.support.sets import faults, live
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--shard-size", "8")
 
 
