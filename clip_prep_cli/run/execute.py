@@ -105,7 +105,8 @@ class Execution:
         return True
 
     def _begin(self, samples: tuple[Sample, ...]) -> None:
-        self._tensors.directory.check()  # or files would be reserved in another run's set
+        if self._tensors.directory.here:  # or files would be reserved in another run's set
+            self._tensors.directory.check()
         sources = [self._roots.source(sample) for sample in samples]
         self._engine.begin(self._next_number, sources)
         self._open.append(_Open(self._next_number, samples, {}))

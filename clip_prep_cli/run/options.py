@@ -8,6 +8,8 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import KW_ONLY, dataclass
+from math import trunc
+from numbers import Real
 from typing import Annotated, Any, TypedDict, cast, get_type_hints
 
 from clip_prep_cli.errors import UsageError
@@ -47,24 +49,47 @@ class Option:
     """What Python takes beside the choices."""
     hidden: bool = False
 
-    def check(self, name: str, value: object) -> None:
-        """Refuse a value that the option cannot have.
+    def valid(self, name: str, value: object) -> object:
+        """The value, if the option can have it: of its type, and complete.
+
+        Python's callers pass what they like; a NumPy integer, say, becomes an int, which JSON has.
 
         Raises:
-            UsageError: with what it can be.
+            UsageError: it cannot; with what it can be.
         """
+        if self.choices:
+            return self._choice(name, value)
+        if self.default == ():
+            return tuple(cast("Iterable[str]", value))  # a generator would serve only once
+        if self.default is False:
+            if value not in (True, False):
+                raise UsageError(f"{name} cannot be {value!r}.", "It must be True or False.")
+            return bool(value)
+        if (self.at_least is None and not self.above_zero) or value is self.default is None:
+            return value
+        return self._number(name, value)
+
+    def _choice(self, name: str, value: object) -> object:
         is_also = self.also is not None and isinstance(value, self.also)
-        if self.choices and value not in self.choices and not is_also:
+        if value not in self.choices and not is_also:
             python = f", or, from Python, an instance of {self.also.__name__}" if self.also else ""
             allowed = ", ".join(self.choices) + python
             raise UsageError(f"{name} cannot be {value!r}.", f"Use one of {allowed}.")
-        if isinstance(value, int | float) and not self._is_in_range(value):
-            bound = "above 0" if self.above_zero else f"at least {self.at_least:,}"
-            most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
-            raise UsageError(f"{name} cannot be {value}.", f"It must be {bound}{most}.")
+        return value
+
+    def _number(self, name: str, value: object) -> float:
+        whole = not isinstance(self.default, float)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            number = float(value)
+            if self._is_in_range(number) and (number.is_integer() or not whole):
+                return trunc(value) if whole else number
+        kind = "a whole number" if whole else "a number"
+        bound = "above 0" if self.above_zero else f"of at least {self.at_least:,}"
+        most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
+        raise UsageError(f"{name} cannot be {value!r}.", f"It must be {kind} {bound}{most}.")
 
     def _is_in_range(self, number: float) -> bool:
-        """Whether a number is one of those that are allowed; nan is not, where any are refused."""
+        """Whether a number is one of those that are allowed; nan is not."""
         return (
             (self.at_least is None or number >= self.at_least)
             and (self.at_most is None or number <= self.at_most)
@@ -184,7 +209,7 @@ def declared() -> Mapping[str, Option]:
 
 
 def completed(given: ConvertOptions) -> ConvertOptions:
-    """The options with the defaults of those that are not given, each checked by itself.
+    """The options with the defaults of those that are not given, each valid by itself.
 
     Raises:
         UsageError: one has a value that it cannot have.
@@ -194,6 +219,5 @@ def completed(given: ConvertOptions) -> ConvertOptions:
     if unknown := set(given) - set(options):
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
     values = {name: option.default for name, option in options.items()} | given
-    for name, option in options.items():
-        option.check(name, values[name])
-    return cast("ConvertOptions", values)
+    valid = {name: option.valid(name, values[name]) for name, option in options.items()}
+    return cast("ConvertOptions", valid)

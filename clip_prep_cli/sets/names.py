@@ -82,7 +82,7 @@ def index_file(number: int) -> str:
 
 
 def is_index(name: str) -> bool:
-    """Whether a file below the set's directory is an index, or part of one."""
+    """Whether the name of a file ends as that of an index does."""
     return PurePosixPath(name).suffix == ".jsonl"
 
 

@@ -37,9 +37,10 @@ class Storage(ABC):
 
     Files have names below the directory, with slashes ("336px/shard-000000.npy").
 
-    **Threads and processes:** a storage keeps no connection and no open file. It can be pickled,
-    and used from any thread, by several at once. Calls about different files do not disturb each
-    other; calls about the same file happen in any order. `locked` keeps other processes away.
+    **Threads and processes:** a storage keeps no connection and no open file. It can be pickled
+    (what `locked` gives is for this process alone), and used from any thread, by several at once.
+    Calls about different files do not disturb each other; calls about the same file happen in any
+    order. `locked` keeps other processes away.
 
     **Atomic:** `replace`, `rename`, and each file of `adopt` and `remove`. A reader sees the old
     file or the new one, after a crash too.

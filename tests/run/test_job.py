@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 import pytest
 
+import clip_prep_cli
 from clip_prep_cli.errors import UsageError
 from clip_prep_cli.run.job import Job, make_job
 from clip_prep_cli.run.options import ConvertOptions
+from tests.support.command import album, convert, tree_digest
 
 
 def job(inputs: list[Path], out: Path, **options: Unpack[ConvertOptions]) -> Job:
@@ -88,6 +91,16 @@ def test_dtypes(suffix: str, pictures: Path, tmp_path: Path) -> None:
         ({"max_pixels": -1}, "max_pixels cannot be -1"),
         ({"timeout": 0.0}, "above 0"),
         ({"timeout": float("nan")}, "timeout cannot be nan"),
+        ({"timeout": None}, "a number above 0"),
+        ({"shard_size": "5"}, "a whole number"),
+        ({"shard_size": None}, "a whole number"),
+        ({"shard_size": 1.5}, "a whole number"),
+        ({"shard_size": True}, "a whole number"),
+        ({"shard_size": np.int64(0)}, "at least 1"),
+        ({"workers": np.int64(0)}, "at least 1"),
+        ({"retry_for": "5"}, "a number of at least 0"),
+        ({"overwrite": "no"}, "True or False"),
+        ({"prune": None}, "True or False"),
         ({"retry_for": -0.5}, "at least 0"),
         ({"slots": 0}, "slots cannot be 0"),
         ({"null": True}, "--files-from"),
@@ -106,3 +119,25 @@ def test_an_unknown_option(pictures: Path, tmp_path: Path) -> None:
     """It is a mistake in the program, as a misspelled keyword is."""
     with pytest.raises(TypeError, match="colour"):
         make_job([pictures], ["RN50"], tmp_path / "out", {"colour": 1})  # type: ignore[typeddict-unknown-key]
+
+
+def test_values_are_of_the_options_types(pictures: Path, tmp_path: Path) -> None:
+    """Whatever kinds of numbers Python's callers have; and patterns can be looked at twice."""
+    patterns = (name for name in ("*.jpg", "*.png"))
+    options: dict[str, Any] = {"shard_size": np.int64(7), "timeout": 5, "include": patterns}
+    found = job([pictures], tmp_path / "out", **options)
+    assert type(found.settings.shard_size) is int
+    assert type(found.options["timeout"]) is float
+    assert found.selection == found.selection
+    assert found.selection.include == ("*.jpg", "*.png")
+
+
+def test_a_wrong_type_costs_no_set(tmp_path: Path) -> None:
+    """It is refused before the set that it would have replaced is given up."""
+    source, out = album(tmp_path / "in", 2), tmp_path / "out"
+    convert(source, out)
+    before = tree_digest(out)
+    wrong: dict[str, Any] = {"shard_size": "5", "overwrite": True}
+    with pytest.raises(UsageError, match="shard_size"):
+        clip_prep_cli.convert(source, "ViT-B/32", out, **wrong)
+    assert tree_digest(out) == before
