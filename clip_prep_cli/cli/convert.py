@@ -52,7 +52,7 @@ _OPTIONS = (
         type=failure_limit,
         metavar="N|P%",
         default="0",
-        help="Tolerate up to N failures.  [default: 0]",
+        help="Tolerate up to N failures, or P% of images.  [default: 0]",
     ),
     *(derived(name, declaration) for name, declaration in declared().items() if declaration.help),
     DRY_RUN,

@@ -39,7 +39,7 @@ class _Commands(click.Group):
               callback=lambda ctx, _, value: _show_version(ctx) if value else None,
               help="Show the versions that determine the pixels.")  # fmt: skip
 def cli() -> None:
-    """Convert directories of images to CLIP input tensors, bit for bit.
+    """Convert images to CLIP input tensors.
 
     Each image becomes exactly the tensor that the transform in openai/CLIP produces.
     """

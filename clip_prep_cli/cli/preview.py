@@ -53,7 +53,7 @@ _OPTIONS = (
     option(
         "--columns",
         type=click.IntRange(1, 400),
-        help="Images per row.  [default: as many as there are rows]",
+        help="Images per row.  [default: a roughly square sheet]",
     ),
     JSON,
 )

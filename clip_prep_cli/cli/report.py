@@ -36,7 +36,7 @@ def report(**options: Any) -> None:  # noqa: ANN401
     """Describe the set in DIR on one HTML page.
 
     The page shows totals, failures, the sizes and shapes of the source images, where the set comes
-    from, and some rows as pictures. It needs no network. This command needs pip install
+    from, and some rows as pictures. The page works offline. This command needs pip install
     'clip-prep-cli[report]'.
     """
     try:

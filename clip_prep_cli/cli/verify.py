@@ -24,7 +24,7 @@ _OPTIONS = (
         type=source_count,
         default="0",
         metavar="N|all",
-        help="Recompute N rows from their sources, with Pillow alone, and compare.",
+        help="Recompute N random rows (or all) from their sources, using only Pillow, and compare.",
     ),
     WORKERS,
     JSON,

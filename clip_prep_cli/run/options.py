@@ -8,7 +8,6 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import KW_ONLY, dataclass
-from math import trunc
 from numbers import Real
 from typing import Annotated, Any, TypedDict, cast, get_type_hints
 
@@ -82,7 +81,7 @@ class Option:
         if isinstance(value, Real) and not isinstance(value, bool):
             number = float(value)
             if self._is_in_range(number) and (number.is_integer() or not whole):
-                return trunc(value) if whole else number
+                return int(number) if whole else number
         kind = "a whole number" if whole else "a number"
         bound = "above 0" if self.above_zero else f"of at least {self.at_least:,}"
         most = f" and at most {self.at_most:,}" if self.at_most is not None else ""
@@ -103,12 +102,13 @@ class ConvertOptions(TypedDict, total=False):
     files_from: Annotated[
         str | None,
         Option(
-            _SOURCES, "Read more inputs from a file, or `-`, one per line.", None, metavar="FILE"
+            _SOURCES,
+            "Read more inputs from FILE (- for stdin), one per line.",
+            None,
+            metavar="FILE",
         ),
     ]
-    null: Annotated[
-        bool, Option(_SOURCES, "Their names are NUL-separated (find -print0).", short="-0")
-    ]
+    null: Annotated[bool, Option(_SOURCES, "Names in --files-from are NUL-separated.", short="-0")]
     include: Annotated[
         Iterable[str],
         Option(
@@ -126,7 +126,10 @@ class ConvertOptions(TypedDict, total=False):
     staging: Annotated[
         str | os.PathLike[str] | None,
         Option(
-            _TARGET, "Where to build shards for a URL.  [default: $TMPDIR]", None, metavar="DIR"
+            _TARGET,
+            "Where to build shards if --out is a URL.  [default: $TMPDIR]",
+            None,
+            metavar="DIR",
         ),
     ]
     format: Annotated[str, Option(_TARGET, "pt is for torch.load.", "npy", choices=FORMATS)]
@@ -192,11 +195,12 @@ class ConvertOptions(TypedDict, total=False):
     scheduler: Annotated[
         str | None,
         Option(
-            _RUN, "Dask scheduler (tcp://HOST:8786); else a local one.", None, metavar="ADDRESS"
+            _RUN, "Dask scheduler (tcp://HOST:8786); default: start one.", None, metavar="ADDRESS"
         ),
     ]
     retry_for: Annotated[
-        float, Option(_RUN, "Retry a failing store for SECONDS.", DEFAULT_PATIENCE, at_least=0)
+        float,
+        Option(_RUN, "Keep retrying a failing bucket or server.", DEFAULT_PATIENCE, at_least=0),
     ]
     slots: Annotated[int, Option(_RUN, "", 64, at_least=1)]
     """Tasks that an executor from Python can run at once; it cannot be asked."""

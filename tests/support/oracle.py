@@ -1,6 +1,6 @@
 """The reference transform in plain Pillow and NumPy calls; it shares no code with the package.
 
-NumPy's float32 arithmetic gives the bits of ToTensor and Normalize: pixels/test_reference.py holds
+NumPy's float32 arithmetic gives the bits of ToTensor and Normalize: `test_against_torch.py` holds
 it to torch and torchvision, through `torch_oracle`.
 """
 
