@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.samples.records import Failure, Record, Sample, sample_of
 from clip_prep_cli.samples.roots import Identity, Roots
 from clip_prep_cli.sets.layout import FileSum, file_sum
 from clip_prep_cli.sets.live_rows import LiveRow, LiveRows
-from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, read_index, reading
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, read_indexes, reading
 from clip_prep_cli.sets.names import FAILURES, MANIFEST, index_file, indexed_shards, own_files
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.storage.interface import Storage
@@ -132,12 +131,7 @@ def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> 
                 size = listed[name] if name in listed else directory.size(name)
                 if size != file.size:
                     raise ValueError("its size does not match the manifest")
-
-    def index_of(entry: ShardEntry) -> bytes:
-        return read_index(directory, entry)
-
-    indexes = in_order(index_of, manifest.shards, directory.reads_at_once)
-    for entry, index in zip(manifest.shards, indexes, strict=True):
+    for entry, index in read_indexes(directory, manifest.shards):
         with reading(directory, entry.index):
             contents.add(entry, _rows(index, checksums=checksums))
     last = max((entry.number for entry in manifest.shards), default=-1)

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import xxhash
 
+from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import CannotContinueError, DamagedError
 from clip_prep_cli.sets.layout import FileSum
 from clip_prep_cli.sets.names import MANIFEST, index_file, shard_name, shard_number
@@ -111,6 +113,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """The file. Its last member is a checksum of the bytes before the comma before it."""
+        failures = self.failures
         content = {
             "format_version": FORMAT_VERSION,
             "complete": self.complete,
@@ -123,7 +126,7 @@ class Manifest:
             "roots": list(self.roots),
             "counts": self.counts._asdict(),
             "retry_from": None if self.retry_from is None else shard_name(self.retry_from),
-            "failures": _file_json(self.failures) if self.failures else None,
+            "failures": failures and {"bytes": failures.size, "xxh128": failures.xxh128},
             "shards": [shard.to_json() for shard in self.shards],
         }
         body = json.dumps(content, indent=1).removesuffix("\n}").encode()
@@ -137,7 +140,7 @@ class Manifest:
             ValueError, KeyError, TypeError: it is not like that.
         """
         fields = json.loads(content)
-        settings = SetSettings.from_json(fields)
+        settings, failures = SetSettings.from_json(fields), fields["failures"]
         if fields["settings_digest"] != settings.digest():
             raise ValueError("its settings_digest does not match its settings")
         return cls(
@@ -151,7 +154,7 @@ class Manifest:
             counts=Counts(**fields["counts"]),
             shards=tuple(map(ShardEntry.from_json, fields["shards"])),
             retry_from=shard_number(fields["retry_from"]) if fields["retry_from"] else None,
-            failures=_file_sum(fields["failures"]) if fields["failures"] else None,
+            failures=FileSum(failures["bytes"], failures["xxh128"]) if failures else None,
         )
 
     def write(self, directory: Storage) -> None:
@@ -161,14 +164,6 @@ class Manifest:
             OSError: it cannot be written; the old one stays.
         """
         directory.replace(MANIFEST, self.to_bytes())
-
-
-def _file_json(file: FileSum) -> dict[str, Any]:
-    return {"bytes": file.size, "xxh128": file.xxh128}
-
-
-def _file_sum(fields: Mapping[str, Any]) -> FileSum:
-    return FileSum(fields["bytes"], fields["xxh128"])
 
 
 _MARK = b',\n "xxh128": "'
@@ -258,6 +253,14 @@ def read_index(directory: Storage, entry: ShardEntry) -> bytes:
         if FileSum.of(content) != entry.files[entry.index]:
             raise ValueError("its checksum does not match the manifest")
     return content
+
+
+def read_indexes(
+    directory: Storage, shards: Sequence[ShardEntry]
+) -> Iterator[tuple[ShardEntry, bytes]]:
+    """Each of these shards with its index; errors as those of `read_index`."""
+    indexes = in_order(partial(read_index, directory), shards, directory.reads_at_once)
+    return zip(shards, indexes, strict=True)
 
 
 def now() -> str:

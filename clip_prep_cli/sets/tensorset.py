@@ -43,7 +43,11 @@ class _Pending(NamedTuple):
 
 
 class TensorSet:
-    """The committed state of a set, in memory and where it is stored. The caller holds the lock."""
+    """The committed state of a set, in memory and where it is stored. The caller holds the lock.
+
+    Every method that writes raises OSError if it cannot; a shard that it was to commit is then not
+    committed, and one that was waiting for `flush` still waits.
+    """
 
     def __init__(
         self,
@@ -90,11 +94,7 @@ class TensorSet:
         return self._retry_from or 0
 
     def disown(self) -> None:
-        """Give up the set that is in the directory: without a manifest there is none.
-
-        Raises:
-            OSError: it cannot be removed.
-        """
+        """Give up the set that is in the directory: without a manifest there is none."""
         for name in (MANIFEST, FAILURES):
             self.directory.remove([name])
 
@@ -109,9 +109,6 @@ class TensorSet:
         """Remove what is not committed (partial files, shards without an index, their failures).
 
         `complete` is what the set is until the run concludes.
-
-        Raises:
-            OSError: a file cannot be removed or written.
         """
         self.complete = complete
         self._remove(self.uncommitted())
@@ -126,20 +123,13 @@ class TensorSet:
 
         With many failures, of which the list is written as a whole, several shards wait for one
         writing of it: see `flush`.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
         """
         self._enter_era(shard.number, "convert")
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
         self.commit_sealed(shard.number, shard.seal(kept, self.directory), results)
 
     def commit_copied(self, shard: Shard, records: Sequence[Record]) -> None:
-        """Commit a shard of rows that the set has already; what has failed since stays failed.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
-        """
+        """Commit a shard of rows that the set has already; what has failed since stays failed."""
         self._enter_era(shard.number, "compact")
         files = shard.seal(range(len(records)), self.directory)
         self._commit(shard.number, files, records)
@@ -148,11 +138,7 @@ class TensorSet:
     def commit_sealed(
         self, number: int, files: Mapping[str, FileSum], results: Sequence[Record | Failure]
     ) -> None:
-        """Commit a shard of which the tensors are sealed already, by another process.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
-        """
+        """Commit a shard of which the tensors are sealed already, by another process."""
         self._enter_era(number, "convert")
         self._failures_changed |= self.contents.note(results)
         self._commit(number, files, [each for each in results if isinstance(each, Record)])
@@ -169,11 +155,7 @@ class TensorSet:
             self.flush()
 
     def flush(self) -> None:
-        """Commit the shards that are sealed and wait for the list of failures to be written.
-
-        Raises:
-            OSError: something cannot be written; a shard that is not committed goes on waiting.
-        """
+        """Commit the shards that are sealed and wait for the list of failures to be written."""
         if self._failures_changed:
             self._write_failures()
         while self._sealed:
@@ -187,11 +169,7 @@ class TensorSet:
                 self._write_manifest()
 
     def drop(self, numbers: Sequence[int]) -> None:
-        """Remove shards that have no live row; at least one shard must stay.
-
-        Raises:
-            OSError: a file cannot be written or removed.
-        """
+        """Remove shards that have no live row; at least one shard must stay."""
         files = [name for number in numbers for name in self.contents.shards[number].files]
         self.contents.drop(numbers)
         self._write_failures()
@@ -199,11 +177,7 @@ class TensorSet:
         self._remove(files)
 
     def conclude(self, *, complete: bool) -> None:
-        """Write the end of a run down.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write the end of a run down."""
         if complete:
             self._drop_empty_end()
             self._retry_from = None
