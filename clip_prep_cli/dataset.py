@@ -72,16 +72,11 @@ class TensorDataset(Dataset[Any]):
         self.paths: Sequence[str] = Strings(map(self._stored.source, self._stored.records()))
         """The absolute path of each image, as it was when it was converted."""
         self._item = item
-        normalized = self.layout.dtype != "uint8" or raw
-        settings = self._stored.manifest.settings
-        self._table = (
-            None
-            if normalized
-            else lookup_table(self.layout.transform, "float32", settings.reference)
-        )
-        self._dtype = (
-            torch.float32 if self._table is not None else getattr(torch, self.layout.dtype)
-        )
+        self._table, dtype = None, self.layout.dtype
+        if dtype == "uint8" and not raw:
+            reference, dtype = self._stored.manifest.settings.reference, "float32"
+            self._table = lookup_table(self.layout.transform, dtype, reference)
+        self._dtype: torch.dtype = getattr(torch, dtype)
         self._shape = self.layout.transform.shape
         self._samples = {entry.number: entry.samples for entry in self._stored.manifest.shards}
         self._maps: dict[int, NDArray[Any]] = {}
@@ -274,6 +269,3 @@ class Strings(Sequence[str]):
             return [self[at] for at in range(*index.indices(len(self)))]
         at = range(len(self))[index]
         return self._text[self._ends[at] : self._ends[at + 1]].decode(errors="surrogateescape")
-
-    def __iter__(self) -> Iterator[str]:
-        return (self[at] for at in range(len(self)))

@@ -81,8 +81,7 @@ class Contents:
         """Let images go: their rows are superseded by nothing, their failures forgotten."""
         for identity in gone:
             self.failures.pop(identity, None)
-            if self.live.get(*identity):
-                live = self.live.pop(*identity)
+            if live := self.live.pop(*identity):
                 self.shards[live.shard].superseded.add(live.row)
 
     def forgive(self, mended: Iterable[Identity]) -> None:

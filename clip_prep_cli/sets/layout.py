@@ -80,12 +80,7 @@ def rows_begin(directory: Storage, name: str) -> int:
 
 
 def file_sum(directory: Storage, name: str, rows_bytes: int) -> FileSum:
-    """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is stored.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no tensor file.
-    """
+    """Size and checksum of a file with `rows_bytes` bytes of rows; raises as `rows_begin`."""
     begin = rows_begin(directory, name)
     with directory.open(name) as file:
         size = file.seek(0, os.SEEK_END)

@@ -158,11 +158,7 @@ class Manifest:
         )
 
     def write(self, directory: Storage) -> None:
-        """Replace the manifest in `directory`.
-
-        Raises:
-            OSError: it cannot be written; the old one stays.
-        """
+        """Replace the manifest in `directory`; OSError if it cannot be, and the old one stays."""
         directory.replace(MANIFEST, self.to_bytes())
 
 
@@ -201,13 +197,7 @@ def read_manifest(directory: Storage) -> Manifest | None:
 
 
 def manifest_of(directory: Storage) -> Manifest:
-    """The manifest of the set in `directory`.
-
-    Raises:
-        CannotContinueError: there is none, or it is of a format version that is not known.
-        DamagedError: it is not as it was written.
-        OSError: it cannot be read.
-    """
+    """The manifest of the set in `directory`; raises as `read_manifest`, and if there is none."""
     manifest = read_manifest(directory)
     if manifest is None:
         raise CannotContinueError(
@@ -218,11 +208,7 @@ def manifest_of(directory: Storage) -> Manifest:
 
 @contextmanager
 def reading(directory: Storage, name: str) -> Iterator[None]:
-    """While the file `name` of a set is read: whatever is wrong with it is damage.
-
-    Raises:
-        DamagedError: something was wrong.
-    """
+    """While the file `name` of a set is read: whatever is wrong with it is a DamagedError."""
     path = directory.at(name)
     try:
         yield
@@ -242,12 +228,7 @@ def _damage(problem: str) -> DamagedError:
 
 
 def read_index(directory: Storage, entry: ShardEntry) -> bytes:
-    """A shard's index, as it was written.
-
-    Raises:
-        DamagedError: it is not.
-        OSError: it cannot be read.
-    """
+    """A shard's index as it was written; raises as `read_manifest`."""
     with reading(directory, entry.index):
         content = directory.read(entry.index)
         if FileSum.of(content) != entry.files[entry.index]:

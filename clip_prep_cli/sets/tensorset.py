@@ -113,7 +113,7 @@ class TensorSet:
         self.complete = complete
         self._remove(self.uncommitted())
         # Those of a set of other resolutions go; shards make their own.
-        self.directory.renew_folders(own_folders(self.directory), [INDEX])
+        self.directory.renew_folders(own_folders(self.directory.entries()), [INDEX])
         self._write_manifest()
         if self.directory.exists(FAILURES):
             self._write_failures()  # before a shard is made whose number stale lines bear

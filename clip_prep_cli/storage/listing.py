@@ -63,19 +63,14 @@ def look(url: str) -> Stat | None:
 
 
 def look_at_file(url: str) -> Stat:
-    """What is known of the file at `url`, whatever else it may look like.
-
-    Raises:
-        Exception: as `look`.
-    """
+    """What is known of the file at `url`, whatever else it may look like; raises as `look`."""
     return _stat(info_of(place_of(url)))
 
 
 def packed_listing(url: str, patience: float, should_stop: Callable[[], bool]) -> list[bytes]:
     """The entries of a directory, packed, sorted by the bytes of the names that people see.
 
-    Raises:
-        Exception: as `look`, after trying for `patience` seconds.
+    Raises as `look`, after trying for `patience` seconds.
     """
     place = place_of(url)
     if is_web(url):
@@ -126,9 +121,7 @@ def _named(top: str, infos: Iterable[Info]) -> Iterable[tuple[str, Info]]:
             yield below, info
 
 
-def _below(
-    base: str, infos: Iterable[Mapping[str, Any]]
-) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _below(base: str, infos: Iterable[Info]) -> Iterable[tuple[str, Info]]:
     """The links of a page that lead one level down, and what they are."""
     for info in infos:
         url = html.unescape(str(info["name"]))

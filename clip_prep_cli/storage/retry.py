@@ -1,6 +1,7 @@
 """Which errors of stores pass, and trying again."""
 
 import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -14,11 +15,8 @@ DEFAULT_PATIENCE = 300.0
 """Seconds for which a store that does not answer is asked again."""
 
 _FIRST_PAUSE = 0.2
-
 _LONGEST_PAUSE = 20.0
-
 _TICK_SECONDS = 0.1
-
 _PERMANENT = (
     ClipPrepError,
     FileNotFoundError,
@@ -31,24 +29,18 @@ _PERMANENT = (
     TypeError,
     ImportError,
 )
-
-
 # What s3fs makes of S3's answers of the 400s, wrong regions and missing features.
 _PERMANENT_NUMBERS = {
     *(errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG),
     getattr(errno, "EREMCHG", errno.ENOENT),
 }
-
 _DAMAGED_ON_THE_WAY = {"BadDigest", "IncompleteBody"}
-
 _NO_CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"),
     *("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"),
     "DefaultCredentialsError",
 }
-
 _PERMANENT_NAMES = _NO_CREDENTIALS | {"ParamValidationError", "NonRetryableError"}
-
 _WORTH_ANOTHER_TRY = {408, 425, 429}
 """HTTP status codes of the 400s that pass."""
 
@@ -114,6 +106,11 @@ def words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         text = error.strerror
     return text[:200] or type(error).__name__
+
+
+def not_there(url: str) -> FileNotFoundError:
+    """The error of a file that a store does not have, by its URL."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
 
 
 def unreadable(error: Exception) -> ImageError:

@@ -68,12 +68,8 @@ def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem"
     if scheme in ("s3", "s3a"):
         # The user's own, from fsspec's configuration or FSSPEC_S3_..., are kept.
         config = fsspec.config.conf.get(scheme, {}).get("config_kwargs", {})
-        retries = {"total_max_attempts": 1}
-        own["config_kwargs"] = {
-            "max_pool_connections": _CONNECTIONS,
-            "retries": retries,
-            **config,
-        }
+        once = {"total_max_attempts": 1}
+        own["config_kwargs"] = {"max_pool_connections": _CONNECTIONS, "retries": once, **config}
     elif is_web(f"{scheme}://"):
         from aiohttp import ClientTimeout
 
