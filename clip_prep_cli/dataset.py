@@ -150,18 +150,14 @@ class TensorDataset(Dataset[Any]):
         """The rows of a shard; of those that are mapped, the one not used longest makes room."""
         rows = self._maps.pop(shard, None)
         if rows is None:
-            rows = self._map(shard)
+            begin = rows_begin(self._stored.directory, self.layout.file(shard))
+            size = self._samples[shard] * self.layout.row_bytes
+            data = np.memmap(self._file(shard), np.uint8, "r", begin, (size,))
+            rows = data.view(ITEM_DTYPE[self.layout.dtype]).reshape(-1, *self._shape)
             if len(self._maps) == _MOST_MAPS:
                 del self._maps[next(iter(self._maps))]
         self._maps[shard] = rows
         return rows
-
-    def _map(self, shard: int) -> NDArray[Any]:
-        begin = rows_begin(self._stored.directory, self.layout.file(shard))
-        data = np.memmap(
-            self._file(shard), np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
-        )
-        return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(-1, *self._shape)
 
     def _file(self, shard: int) -> Path:
         return self._directory / self.layout.file(shard)

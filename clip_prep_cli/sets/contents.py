@@ -116,9 +116,7 @@ class Contents:
 def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> Contents:
     """The contents of the set in `directory`; with the xxh128 of its sources if asked for.
 
-    Raises:
-        DamagedError: it is not as it was written.
-        OSError: it cannot be read.
+    Raises as `read_manifest`.
     """
     contents = Contents(manifest.roots)
     contents.ignored = manifest.counts.ignored

@@ -70,12 +70,7 @@ class Layout:
 
 
 def rows_begin(directory: Storage, name: str) -> int:
-    """The byte of a tensor file at which its rows begin; they are contiguous.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no tensor file.
-    """
+    """The byte of a tensor file at which its rows begin; see `TensorFormat.rows_begin`."""
     return FORMATS[name.rpartition(".")[2]].rows_begin(directory, name)
 
 

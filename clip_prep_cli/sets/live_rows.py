@@ -40,11 +40,6 @@ class LiveRows:
                 yield root, path
 
     def __getitem__(self, identity: Identity) -> LiveRow:
-        """The live row of an image.
-
-        Raises:
-            KeyError: it has none.
-        """
         root, path = identity
         return _unpacked(self._by_root[root][path])
 

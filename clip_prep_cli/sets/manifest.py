@@ -209,22 +209,17 @@ def manifest_of(directory: Storage) -> Manifest:
 @contextmanager
 def reading(directory: Storage, name: str) -> Iterator[None]:
     """While the file `name` of a set is read: whatever is wrong with it is a DamagedError."""
-    path = directory.at(name)
     try:
         yield
-    except FileNotFoundError as error:
-        raise _damage(f"{path} is missing.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise _damage(f"{path} is damaged, or was not written by clip-prep ({what}).") from error
-
-
-def _damage(problem: str) -> DamagedError:
-    return DamagedError(
-        problem,
-        "Restore it from a backup, or start over with `clip-prep convert --overwrite`; "
-        "`clip-prep verify` reports what else is wrong.",
-    )
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
+        what = f"damaged, or was not written by clip-prep ({type(error).__name__}: {error})"
+        if isinstance(error, FileNotFoundError):
+            what = "missing"
+        raise DamagedError(
+            f"{directory.at(name)} is {what}.",
+            "Restore it from a backup, or start over with `clip-prep convert --overwrite`; "
+            "`clip-prep verify` reports what else is wrong.",
+        ) from error
 
 
 def read_index(directory: Storage, entry: ShardEntry) -> bytes:

@@ -68,11 +68,7 @@ def shard_name(number: int) -> str:
 
 
 def shard_number(name: str) -> int:
-    """The number of the shard that has a name.
-
-    Raises:
-        ValueError: it is not the name of a shard.
-    """
+    """The number of the shard that has a name; ValueError if it is not that of a shard."""
     return int(name.partition("-")[2])
 
 

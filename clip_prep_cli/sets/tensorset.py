@@ -6,7 +6,6 @@ run begins is removed and made again.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from clip_prep_cli.common.versions import Change, decisive_changes, package_versions
 from clip_prep_cli.errors import CannotContinueError
@@ -32,14 +31,6 @@ from clip_prep_cli.storage.interface import Storage
 _MANIFEST_SECONDS = 10.0
 _FEW_FAILURES = 256
 """So few are written in less time than a shard's files take to sync."""
-
-
-class _Pending(NamedTuple):
-    """A shard that is committed once its index, these lines, is written."""
-
-    entry: ShardEntry
-    lines: bytes
-    samples: list[Sample]
 
 
 class TensorSet:
@@ -69,7 +60,8 @@ class TensorSet:
         self._manifest_pace = Pace(_MANIFEST_SECONDS)
         self._failures_pace = Pace()
         self._failures_changed = False
-        self._sealed: deque[_Pending] = deque()
+        self._sealed: deque[tuple[ShardEntry, bytes, list[Sample]]] = deque()
+        """Each shard is committed once its index, these bytes, is written."""
         self._roots_written = 0
         self.concluded = manifest is not None and manifest.failures is not None
         """Whether the last run on it had come to an end, whichever."""
@@ -149,7 +141,7 @@ class TensorSet:
         lines = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
         files = {**tensors, index_file(number): FileSum.of(lines)}
         entry = ShardEntry(number, len(records), files)
-        self._sealed.append(_Pending(entry, lines, [record.sample for record in records]))
+        self._sealed.append((entry, lines, [record.sample for record in records]))
         few = len(self.contents.failures) <= _FEW_FAILURES
         if few or not self._failures_changed or self._failures_pace.is_due():
             self.flush()

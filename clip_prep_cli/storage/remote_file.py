@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from clip_prep_cli.common.threads import DaemonThreads, result_of
 from clip_prep_cli.errors import ClipPrepError
@@ -33,15 +33,14 @@ _THREADS = 8
 
 def open_url(
     url: str, patience: float = DEFAULT_PATIENCE, should_stop: Callable[[], bool] = lambda: False
-) -> BinaryIO:
+) -> io.BufferedReader:
     """Open the file at `url` for reading.
 
     Raises:
         OSError: it cannot be read; or what is asked for is waited for no more, as it should stop.
         CannotContinueError: the store does not answer, or refuses.
     """
-    raw = _RemoteFile(url, patience, should_stop)
-    return cast("BinaryIO", io.BufferedReader(raw, 1 << 16))
+    return io.BufferedReader(_RemoteFile(url, patience, should_stop), 1 << 16)
 
 
 class _RemoteFile(io.RawIOBase):

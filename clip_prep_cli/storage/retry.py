@@ -56,8 +56,7 @@ def is_permanent(error: Exception) -> bool:
         isinstance(error, _PERMANENT)
         or type(error).__name__ in _PERMANENT_NAMES
         or (isinstance(error, OSError) and error.errno in _PERMANENT_NUMBERS)
-        or _is_forbidden(error)
-        or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        or _is_refused(error)
     )
 
 
@@ -72,8 +71,7 @@ def concerns_store(error: Exception) -> bool:
         or code in ("NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "301")
         or http_status(error) in (401, 403, 407)
         or type(error).__name__ in _NO_CREDENTIALS
-        or _is_forbidden(error)
-        or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        or _is_refused(error)
     )
 
 
@@ -95,9 +93,10 @@ def http_status(error: Exception) -> int | None:
     return None
 
 
-def _is_forbidden(error: Exception) -> bool:
-    """Whether this is gcsfs's 403."""
-    return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden: ")
+def _is_refused(error: Exception) -> bool:
+    """Whether this is gcsfs's 403, or about a certificate."""
+    text, is_bare = str(error), type(error) is OSError and error.errno is None
+    return "CERTIFICATE_VERIFY_FAILED" in text or (is_bare and text.startswith("Forbidden: "))
 
 
 def words(error: BaseException) -> str:

@@ -86,11 +86,7 @@ os.register_at_fork(after_in_child=_file_system.cache_clear)
 
 
 def info_of(place: Place) -> Mapping[str, Any]:
-    """What the file system knows of a path.
-
-    Raises:
-        Exception: what it raises; see `is_permanent`.
-    """
+    """What the file system knows of a path; what it raises, see `is_permanent`."""
     info: Mapping[str, Any]
     try:
         info = place.fs.info(place.path)

@@ -22,12 +22,10 @@ class Wrapper(Storage):
 
     inner: Storage
 
-    def _read(self, name: str, call: Callable[[], T]) -> T:
-        del name
+    def _read(self, _name: str, call: Callable[[], T]) -> T:
         return call()
 
-    def _write(self, name: str, call: Callable[[], T]) -> T | None:
-        del name
+    def _write(self, _name: str, call: Callable[[], T]) -> T | None:
         return call()
 
     def at(self, name: str) -> str:
@@ -112,8 +110,7 @@ class Guarded(Wrapper):
         self.guard()
         self.inner.check()
 
-    def _write(self, name: str, call: Callable[[], T]) -> T:
-        del name
+    def _write(self, _name: str, call: Callable[[], T]) -> T:
         self.guard()
         return call()
 
