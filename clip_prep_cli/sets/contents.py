@@ -131,10 +131,10 @@ def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> 
     for entry, index in read_indexes(directory, manifest.shards):
         with reading(directory, entry.index):
             contents.add(entry, _rows(index, checksums=checksums))
-    last = max((entry.number for entry in manifest.shards), default=-1)
+    first = contents.next_number
     for number in indexed_shards(listed):
         # Committed after the manifest was written. One below is left of a shard that was dropped.
-        if number > last:
+        if number >= first:
             name = index_file(number)
             with reading(directory, name):
                 content = directory.read(name)

@@ -186,13 +186,12 @@ def read_manifest(directory: Storage) -> Manifest | None:
         if mark + rest != _signature(body):
             raise ValueError("its checksum does not match its content")
         version = json.loads(content)["format_version"]
-    if version != FORMAT_VERSION:
-        raise CannotContinueError(
-            f"{directory} has format version {version}; this clip-prep supports only "
-            f"{FORMAT_VERSION}.",
-            "Use the clip-prep version that made it, or another --out.",
-        )
-    with reading(directory, MANIFEST):
+        if version != FORMAT_VERSION:
+            raise CannotContinueError(
+                f"{directory} has format version {version}; this clip-prep supports only "
+                f"{FORMAT_VERSION}.",
+                "Use the clip-prep version that made it, or another --out.",
+            )
         return Manifest.from_bytes(content)
 
 

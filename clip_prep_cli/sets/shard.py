@@ -79,9 +79,7 @@ class Shard:
     def seal(self, kept: Sequence[int], out: Storage) -> dict[str, FileSum]:
         """Make the rows `kept` (ascending) those of files of `out`; each, by its final name.
 
-        Raises:
-            OSError: a file cannot be written.
-            StoreError: one cannot be uploaded.
+        OSError if one cannot be written, StoreError if it cannot be uploaded.
         """
         return self._deliver(kept, out, {at: at.file(self.number) for at in self._files})
 

@@ -29,7 +29,7 @@ class Place(NamedTuple):
     path: str
 
 
-def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file system's own
+def place_of(url: str) -> Place:
     """The file system of `url`, which calls share, and the path there.
 
     Raises:
@@ -42,7 +42,7 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
 
         kind = get_filesystem_class(scheme)
         # No chains of file systems: `::` may be a part of a key.
-        fs = _file_system(scheme, *sorted({**kind._get_kwargs_from_urls(url), **options}.items()))  # noqa: SLF001 - as fsspec.open does
+        fs = _file_system(scheme, *sorted(kind._get_kwargs_from_urls(url).items()))  # noqa: SLF001 - as fsspec.open does
         return Place(fs, kind._strip_protocol(url))  # noqa: SLF001
     except ImportError as error:
         raise CannotContinueError(
