@@ -92,9 +92,8 @@ class TensorSet:
 
     def uncommitted(self) -> list[str]:
         """What lies in the directory that a run has left which was cut short."""
-        committed = {MANIFEST, FAILURES}
-        for entry in self.contents.shards.values():
-            committed.update(entry.files)
+        shards = self.contents.shards.values()
+        committed = {MANIFEST, FAILURES}.union(*(entry.files for entry in shards))
         return [name for name in own_files(self.directory) if name not in committed]
 
     def begin(self, *, complete: bool = False) -> None:

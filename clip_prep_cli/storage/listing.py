@@ -4,6 +4,7 @@ import html
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -148,14 +149,10 @@ def _stat(info: Info) -> Stat:
 
 def _nanoseconds(time: object) -> int:
     """A time as a store gives it, in whole seconds: listings and headers differ in the rest."""
-    if isinstance(time, str):
-        try:
-            time = datetime.fromisoformat(time)
-        except ValueError:
-            try:
-                time = parsedate_to_datetime(str(time))
-            except ValueError:
-                return 0
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        if isinstance(time, str):
+            with suppress(ValueError):
+                time = parse(time)
     if isinstance(time, datetime):
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     return int(time) * 10**9 if isinstance(time, int | float) else 0
