@@ -72,16 +72,11 @@ class TensorDataset(Dataset[Any]):
         self.paths: Sequence[str] = Strings(map(self._stored.source, self._stored.records()))
         """The absolute path of each image, as it was when it was converted."""
         self._item = item
-        normalized = self.layout.dtype != "uint8" or raw
-        settings = self._stored.manifest.settings
-        self._table = (
-            None
-            if normalized
-            else lookup_table(self.layout.transform, "float32", settings.reference)
-        )
-        self._dtype = (
-            torch.float32 if self._table is not None else getattr(torch, self.layout.dtype)
-        )
+        self._table, dtype = None, self.layout.dtype
+        if dtype == "uint8" and not raw:
+            reference, dtype = self._stored.manifest.settings.reference, "float32"
+            self._table = lookup_table(self.layout.transform, dtype, reference)
+        self._dtype: torch.dtype = getattr(torch, dtype)
         self._shape = self.layout.transform.shape
         self._samples = {entry.number: entry.samples for entry in self._stored.manifest.shards}
         self._maps: dict[int, NDArray[Any]] = {}
@@ -155,18 +150,14 @@ class TensorDataset(Dataset[Any]):
         """The rows of a shard; of those that are mapped, the one not used longest makes room."""
         rows = self._maps.pop(shard, None)
         if rows is None:
-            rows = self._map(shard)
+            begin = rows_begin(self._stored.directory, self.layout.file(shard))
+            size = self._samples[shard] * self.layout.row_bytes
+            data = np.memmap(self._file(shard), np.uint8, "r", begin, (size,))
+            rows = data.view(ITEM_DTYPE[self.layout.dtype]).reshape(-1, *self._shape)
             if len(self._maps) == _MOST_MAPS:
                 del self._maps[next(iter(self._maps))]
         self._maps[shard] = rows
         return rows
-
-    def _map(self, shard: int) -> NDArray[Any]:
-        begin = rows_begin(self._stored.directory, self.layout.file(shard))
-        data = np.memmap(
-            self._file(shard), np.uint8, "r", begin, (self._samples[shard] * self.layout.row_bytes,)
-        )
-        return data.view(ITEM_DTYPE[self.layout.dtype]).reshape(-1, *self._shape)
 
     def _file(self, shard: int) -> Path:
         return self._directory / self.layout.file(shard)
@@ -274,6 +265,3 @@ class Strings(Sequence[str]):
             return [self[at] for at in range(*index.indices(len(self)))]
         at = range(len(self))[index]
         return self._text[self._ends[at] : self._ends[at + 1]].decode(errors="surrogateescape")
-
-    def __iter__(self) -> Iterator[str]:
-        return (self[at] for at in range(len(self)))

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.samples.records import Failure, Record, Sample, sample_of
 from clip_prep_cli.samples.roots import Identity, Roots
 from clip_prep_cli.sets.layout import FileSum, file_sum
 from clip_prep_cli.sets.live_rows import LiveRow, LiveRows
-from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, read_index, reading
+from clip_prep_cli.sets.manifest import Counts, Manifest, ShardEntry, read_indexes, reading
 from clip_prep_cli.sets.names import FAILURES, MANIFEST, index_file, indexed_shards, own_files
 from clip_prep_cli.sets.settings import SetSettings
 from clip_prep_cli.storage.interface import Storage
@@ -82,8 +81,7 @@ class Contents:
         """Let images go: their rows are superseded by nothing, their failures forgotten."""
         for identity in gone:
             self.failures.pop(identity, None)
-            if self.live.get(*identity):
-                live = self.live.pop(*identity)
+            if live := self.live.pop(*identity):
                 self.shards[live.shard].superseded.add(live.row)
 
     def forgive(self, mended: Iterable[Identity]) -> None:
@@ -118,9 +116,7 @@ class Contents:
 def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> Contents:
     """The contents of the set in `directory`; with the xxh128 of its sources if asked for.
 
-    Raises:
-        DamagedError: it is not as it was written.
-        OSError: it cannot be read.
+    Raises as `read_manifest`.
     """
     contents = Contents(manifest.roots)
     contents.ignored = manifest.counts.ignored
@@ -132,18 +128,13 @@ def load(directory: Storage, manifest: Manifest, *, checksums: bool = False) -> 
                 size = listed[name] if name in listed else directory.size(name)
                 if size != file.size:
                     raise ValueError("its size does not match the manifest")
-
-    def index_of(entry: ShardEntry) -> bytes:
-        return read_index(directory, entry)
-
-    indexes = in_order(index_of, manifest.shards, directory.reads_at_once)
-    for entry, index in zip(manifest.shards, indexes, strict=True):
+    for entry, index in read_indexes(directory, manifest.shards):
         with reading(directory, entry.index):
             contents.add(entry, _rows(index, checksums=checksums))
-    last = max((entry.number for entry in manifest.shards), default=-1)
+    first = contents.next_number
     for number in indexed_shards(listed):
         # Committed after the manifest was written. One below is left of a shard that was dropped.
-        if number > last:
+        if number >= first:
             name = index_file(number)
             with reading(directory, name):
                 content = directory.read(name)

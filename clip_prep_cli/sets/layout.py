@@ -10,7 +10,7 @@ from xxhash import xxh3_128_hexdigest
 from clip_prep_cli.pixels.dtypes import item_bytes
 from clip_prep_cli.pixels.transforms import Transform
 from clip_prep_cli.sets.names import folder_of, shard_name
-from clip_prep_cli.sets.tensor_files import FORMATS, Frame
+from clip_prep_cli.sets.tensor_files import FORMATS
 from clip_prep_cli.storage.interface import Storage
 
 
@@ -28,6 +28,13 @@ class FileSum(NamedTuple):
     def of(cls, content: bytes) -> Self:
         """Of the whole of a file."""
         return cls(len(content), xxh3_128_hexdigest(content))
+
+
+class Frame(NamedTuple):
+    """What a tensor file has before its rows and after them."""
+
+    head: bytes
+    tail: bytes
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,7 @@ class Layout:
 
     def frame(self, rows: int) -> Frame:
         """Head and tail of a file of `rows` rows; the head's length is the same for any count."""
-        of, shape = FORMATS[self.format], (rows, *self.transform.shape)
-        return Frame(head=of.head(shape, self.dtype), tail=of.tail(shape, self.dtype))
+        return Frame(*FORMATS[self.format].frame((rows, *self.transform.shape), self.dtype))
 
     def file_bytes(self, rows: int) -> int:
         """The size of a file of `rows` rows."""
@@ -64,22 +70,12 @@ class Layout:
 
 
 def rows_begin(directory: Storage, name: str) -> int:
-    """The byte of a tensor file at which its rows begin; they are contiguous.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no tensor file.
-    """
+    """The byte of a tensor file at which its rows begin; see `TensorFormat.rows_begin`."""
     return FORMATS[name.rpartition(".")[2]].rows_begin(directory, name)
 
 
 def file_sum(directory: Storage, name: str, rows_bytes: int) -> FileSum:
-    """Size and checksum of a tensor file with `rows_bytes` bytes of rows, as it is stored.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no tensor file.
-    """
+    """Size and checksum of a file with `rows_bytes` bytes of rows; raises as `rows_begin`."""
     begin = rows_begin(directory, name)
     with directory.open(name) as file:
         size = file.seek(0, os.SEEK_END)

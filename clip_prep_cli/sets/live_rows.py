@@ -40,11 +40,6 @@ class LiveRows:
                 yield root, path
 
     def __getitem__(self, identity: Identity) -> LiveRow:
-        """The live row of an image.
-
-        Raises:
-            KeyError: it has none.
-        """
         root, path = identity
         return _unpacked(self._by_root[root][path])
 
@@ -60,13 +55,10 @@ class LiveRows:
         paths[path] = _packed(live)
         return None if before is None else _unpacked(before)
 
-    def pop(self, root: int, path: str) -> LiveRow:
-        """Take an image's live row away.
-
-        Raises:
-            KeyError: it has none.
-        """
-        return _unpacked(self._by_root[root].pop(path))
+    def pop(self, root: int, path: str) -> LiveRow | None:
+        """Take an image's live row away, if it has one."""
+        packed = self._by_root.get(root, {}).pop(path, None)
+        return None if packed is None else _unpacked(packed)
 
 
 def _packed(live: LiveRow) -> int:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import xxhash
 
+from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import CannotContinueError, DamagedError
 from clip_prep_cli.sets.layout import FileSum
 from clip_prep_cli.sets.names import MANIFEST, index_file, shard_name, shard_number
@@ -111,6 +113,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """The file. Its last member is a checksum of the bytes before the comma before it."""
+        failures = self.failures
         content = {
             "format_version": FORMAT_VERSION,
             "complete": self.complete,
@@ -123,7 +126,7 @@ class Manifest:
             "roots": list(self.roots),
             "counts": self.counts._asdict(),
             "retry_from": None if self.retry_from is None else shard_name(self.retry_from),
-            "failures": _file_json(self.failures) if self.failures else None,
+            "failures": failures and {"bytes": failures.size, "xxh128": failures.xxh128},
             "shards": [shard.to_json() for shard in self.shards],
         }
         body = json.dumps(content, indent=1).removesuffix("\n}").encode()
@@ -137,7 +140,7 @@ class Manifest:
             ValueError, KeyError, TypeError: it is not like that.
         """
         fields = json.loads(content)
-        settings = SetSettings.from_json(fields)
+        settings, failures = SetSettings.from_json(fields), fields["failures"]
         if fields["settings_digest"] != settings.digest():
             raise ValueError("its settings_digest does not match its settings")
         return cls(
@@ -151,24 +154,12 @@ class Manifest:
             counts=Counts(**fields["counts"]),
             shards=tuple(map(ShardEntry.from_json, fields["shards"])),
             retry_from=shard_number(fields["retry_from"]) if fields["retry_from"] else None,
-            failures=_file_sum(fields["failures"]) if fields["failures"] else None,
+            failures=FileSum(failures["bytes"], failures["xxh128"]) if failures else None,
         )
 
     def write(self, directory: Storage) -> None:
-        """Replace the manifest in `directory`.
-
-        Raises:
-            OSError: it cannot be written; the old one stays.
-        """
+        """Replace the manifest in `directory`; OSError if it cannot be, and the old one stays."""
         directory.replace(MANIFEST, self.to_bytes())
-
-
-def _file_json(file: FileSum) -> dict[str, Any]:
-    return {"bytes": file.size, "xxh128": file.xxh128}
-
-
-def _file_sum(fields: Mapping[str, Any]) -> FileSum:
-    return FileSum(fields["bytes"], fields["xxh128"])
 
 
 _MARK = b',\n "xxh128": "'
@@ -195,24 +186,17 @@ def read_manifest(directory: Storage) -> Manifest | None:
         if mark + rest != _signature(body):
             raise ValueError("its checksum does not match its content")
         version = json.loads(content)["format_version"]
-    if version != FORMAT_VERSION:
-        raise CannotContinueError(
-            f"{directory} has format version {version}; this clip-prep supports only "
-            f"{FORMAT_VERSION}.",
-            "Use the clip-prep version that made it, or another --out.",
-        )
-    with reading(directory, MANIFEST):
+        if version != FORMAT_VERSION:
+            raise CannotContinueError(
+                f"{directory} has format version {version}; this clip-prep supports only "
+                f"{FORMAT_VERSION}.",
+                "Use the clip-prep version that made it, or another --out.",
+            )
         return Manifest.from_bytes(content)
 
 
 def manifest_of(directory: Storage) -> Manifest:
-    """The manifest of the set in `directory`.
-
-    Raises:
-        CannotContinueError: there is none, or it is of a format version that is not known.
-        DamagedError: it is not as it was written.
-        OSError: it cannot be read.
-    """
+    """The manifest of the set in `directory`; raises as `read_manifest`, and if there is none."""
     manifest = read_manifest(directory)
     if manifest is None:
         raise CannotContinueError(
@@ -223,41 +207,35 @@ def manifest_of(directory: Storage) -> Manifest:
 
 @contextmanager
 def reading(directory: Storage, name: str) -> Iterator[None]:
-    """While the file `name` of a set is read: whatever is wrong with it is damage.
-
-    Raises:
-        DamagedError: something was wrong.
-    """
-    path = directory.at(name)
+    """While the file `name` of a set is read: whatever is wrong with it is a DamagedError."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise _damage(f"{path} is missing.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise _damage(f"{path} is damaged, or was not written by clip-prep ({what}).") from error
-
-
-def _damage(problem: str) -> DamagedError:
-    return DamagedError(
-        problem,
-        "Restore it from a backup, or start over with `clip-prep convert --overwrite`; "
-        "`clip-prep verify` reports what else is wrong.",
-    )
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
+        what = f"damaged, or was not written by clip-prep ({type(error).__name__}: {error})"
+        if isinstance(error, FileNotFoundError):
+            what = "missing"
+        raise DamagedError(
+            f"{directory.at(name)} is {what}.",
+            "Restore it from a backup, or start over with `clip-prep convert --overwrite`; "
+            "`clip-prep verify` reports what else is wrong.",
+        ) from error
 
 
 def read_index(directory: Storage, entry: ShardEntry) -> bytes:
-    """A shard's index, as it was written.
-
-    Raises:
-        DamagedError: it is not.
-        OSError: it cannot be read.
-    """
+    """A shard's index as it was written; raises as `read_manifest`."""
     with reading(directory, entry.index):
         content = directory.read(entry.index)
         if FileSum.of(content) != entry.files[entry.index]:
             raise ValueError("its checksum does not match the manifest")
     return content
+
+
+def read_indexes(
+    directory: Storage, shards: Sequence[ShardEntry]
+) -> Iterator[tuple[ShardEntry, bytes]]:
+    """Each of these shards with its index; errors as those of `read_index`."""
+    indexes = in_order(partial(read_index, directory), shards, directory.reads_at_once)
+    return zip(shards, indexes, strict=True)
 
 
 def now() -> str:

@@ -68,11 +68,7 @@ def shard_name(number: int) -> str:
 
 
 def shard_number(name: str) -> int:
-    """The number of the shard that has a name.
-
-    Raises:
-        ValueError: it is not the name of a shard.
-    """
+    """The number of the shard that has a name; ValueError if it is not that of a shard."""
     return int(name.partition("-")[2])
 
 
@@ -112,21 +108,17 @@ def is_own(name: str) -> bool:
     return match is not None and match["suffix"] in (None, "jsonl", *FORMATS)
 
 
-def own_folders(directory: Storage) -> list[str]:
-    """The folders in the directory of a set that have names of ours."""
-    return _folders(directory.entries())
+def own_folders(top: Iterable[Entry]) -> list[str]:
+    """The folders that have names of ours, of what is in the directory of a set."""
+    return [each.name for each in top if each.is_folder and _FOLDERS.fullmatch(each.name)]
 
 
 def own_files(directory: Storage) -> dict[str, int]:
     """The name below `directory` of each file that clip-prep made, and its size in bytes."""
     top = directory.entries()
     found = {each.name: each.size for each in top if is_own(each.name)}
-    folders = _folders(top)
+    folders = own_folders(top)
     inside = in_order(directory.entries, folders, directory.reads_at_once)
     for folder, files in zip(folders, inside, strict=True):
         found |= {f"{folder}/{each.name}": each.size for each in files if is_own(each.name)}
     return found
-
-
-def _folders(top: Iterable[Entry]) -> list[str]:
-    return [each.name for each in top if each.is_folder and _FOLDERS.fullmatch(each.name)]

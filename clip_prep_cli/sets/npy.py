@@ -16,17 +16,12 @@ class Npy:
     dtypes = ("float32", "float16", "uint8")
     package = None
 
-    def head(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """The header."""
+    def frame(self, shape: tuple[int, ...], dtype: str) -> tuple[bytes, bytes]:
+        """The header, and nothing."""
         magic = b"\x93NUMPY\x01\x00"
         fields = f"{{'descr': '{ITEM_DTYPE[dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
         length = _HEAD_BYTES - len(magic) - 2
-        return magic + struct.pack("<H", length) + fields.ljust(length - 1).encode() + b"\n"
-
-    def tail(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """Nothing."""
-        del shape, dtype
-        return b""
+        return magic + struct.pack("<H", length) + fields.ljust(length - 1).encode() + b"\n", b""
 
     def rows_begin(self, directory: Storage, name: str) -> int:
         """After the header; the file is not read."""

@@ -21,13 +21,9 @@ class Pt:
     dtypes = tuple(ITEM_DTYPE)
     package = "torch"
 
-    def head(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """The members before the data, and its local header."""
-        return _around_data(shape, dtype)[0]
-
-    def tail(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """The members after the data, and the directory."""
-        return _around_data(shape, dtype)[1]
+    def frame(self, shape: tuple[int, ...], dtype: str) -> tuple[bytes, bytes]:
+        """The members before the data and its local header; those after it and the directory."""
+        return _around_data(shape, dtype)
 
     def rows_begin(self, directory: Storage, name: str) -> int:
         """Where the archive has the data."""

@@ -51,11 +51,7 @@ class SetSettings:
                 "shard_size": self.shard_size,
             },
             "resolutions": [
-                {
-                    "n_px": each.side,
-                    "folder": folder_of(each),
-                    "models": list(openai_models(each)),
-                }
+                {"n_px": each.side, "folder": folder_of(each), "models": list(openai_models(each))}
                 for each in self.transforms
             ],
         }

@@ -72,33 +72,19 @@ class Shard:
         )
 
     def write(self, layout: Layout, row: int, data: bytes) -> None:
-        """Fill a row from here, instead of by a worker.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Fill a row from here, instead of by a worker; OSError if it cannot be written."""
         offset = len(layout.frame(self.rows).head) + row * layout.row_bytes
         pwrite_all(self._files[layout][0], data, offset)
 
     def seal(self, kept: Sequence[int], out: Storage) -> dict[str, FileSum]:
-        """Make the rows `kept` (ascending) those of files of `out`, under the final names.
+        """Make the rows `kept` (ascending) those of files of `out`; each, by its final name.
 
-        Returns:
-            Each file, by its name below the set's directory.
-
-        Raises:
-            OSError: a file cannot be written.
-            StoreError: one cannot be uploaded.
+        OSError if one cannot be written, StoreError if it cannot be uploaded.
         """
         return self._deliver(kept, out, {at: at.file(self.number) for at in self._files})
 
     def hand_over(self, kept: Sequence[int], out: Storage) -> dict[str, Unnamed]:
-        """As `seal`, but for the final names, which are left to the process that commits.
-
-        Raises:
-            OSError: a file cannot be written.
-            StoreError: one cannot be uploaded.
-        """
+        """As `seal`, but for the final names, which are left to the process that commits."""
         names = {
             layout: path.relative_to(self._directory).as_posix()
             for layout, (_, path) in self._files.items()

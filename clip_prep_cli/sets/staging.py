@@ -31,7 +31,9 @@ def staging(out: Storage, parent: Path | None = None) -> Iterator[Path]:
         return
     parent = parent or Path(tempfile.gettempdir())
     try:
-        _sweep(parent)
+        for left in parent.glob(f"{STAGING}*"):  # by processes that were killed
+            if not DirectoryLock(left, LOCK).is_held():
+                shutil.rmtree(left, ignore_errors=True)
         # Nobody may find it before it is locked.
         unnamed = Path(tempfile.mkdtemp(prefix=".clip-prep-", dir=parent))
         held = HeldDirectory(unnamed, LOCK)
@@ -46,10 +48,3 @@ def staging(out: Storage, parent: Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         held.release()
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what processes have left that were killed."""
-    for directory in parent.glob(f"{STAGING}*"):
-        if not DirectoryLock(directory, LOCK).is_held():
-            shutil.rmtree(directory, ignore_errors=True)

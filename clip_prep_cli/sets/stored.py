@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest, xxh3_128
 
-from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import DamagedError
 from clip_prep_cli.samples.records import Failure, Record
 from clip_prep_cli.samples.roots import joined
 from clip_prep_cli.sets.layout import Layout, rows_begin
-from clip_prep_cli.sets.manifest import ShardEntry, manifest_of, read_index, reading
+from clip_prep_cli.sets.manifest import manifest_of, read_indexes, reading
 from clip_prep_cli.sets.names import FAILURES, MANIFEST, index_file
 from clip_prep_cli.storage.interface import Storage
 
@@ -25,16 +24,13 @@ class RowNumber(NamedTuple):
 
 
 class StoredSet:
-    """A set as its manifest has it at this moment; images are numbered in the order of rows."""
+    """A set as its manifest has it at this moment; images are numbered in the order of rows.
+
+    What reads raises DamagedError if a file is not as it was written, OSError if it cannot be read.
+    """
 
     def __init__(self, directory: Storage) -> None:
-        """Read the manifest; nothing else yet.
-
-        Raises:
-            CannotContinueError: there is no set in `directory`.
-            DamagedError: its manifest is not as it was written.
-            OSError: it cannot be read.
-        """
+        """Read the manifest, nothing else yet; CannotContinueError if there is none."""
         self.directory = directory
         self.manifest = manifest_of(directory)
         self.rows = StoredRows(directory)
@@ -52,23 +48,12 @@ class StoredSet:
         return RowNumber(self._shards[number], self._rows[number])
 
     def record(self, number: int) -> Record:
-        """What is known of image `number`; errors as those of `StoredRows.record`."""
+        """What is known of image `number`."""
         return self.rows.record(*self.place(number))
 
     def records(self) -> Iterator[Record]:
-        """What is known of every image, in the order of their numbers; one index at a time.
-
-        Raises:
-            DamagedError: an index is not as it was written.
-            OSError: it cannot be read.
-        """
-
-        def index_of(entry: ShardEntry) -> bytes:
-            return read_index(self.directory, entry)
-
-        shards = self.manifest.shards
-        indexes = in_order(index_of, shards, self.directory.reads_at_once)
-        for entry, index in zip(shards, indexes, strict=True):
+        """What is known of every image, in the order of their numbers; one index at a time."""
+        for entry, index in read_indexes(self.directory, self.manifest.shards):
             with reading(self.directory, entry.index):
                 for row, line in enumerate(index.splitlines()):
                     if row not in entry.superseded:
@@ -79,12 +64,7 @@ class StoredSet:
         return joined(self.manifest.roots[record.sample.root], record.sample.path)
 
     def failures(self) -> Iterator[Failure]:
-        """What could not be converted.
-
-        Raises:
-            DamagedError: the list is not as it was written.
-            OSError: it cannot be read.
-        """
+        """What could not be converted."""
         if self.manifest.failures is None and not self.directory.exists(FAILURES):
             return  # a run is at work, or was cut short, before anything had failed
         with reading(self.directory, FAILURES), self.directory.open(FAILURES) as lines:
@@ -96,7 +76,11 @@ class StoredSet:
 
 
 class StoredRows:
-    """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open."""
+    """Random access to a set; it keeps where things begin, 8 bytes a row, and no file open.
+
+    Every method raises DamagedError if what it reads is not as it was written, and OSError if it
+    cannot be read.
+    """
 
     def __init__(self, directory: Storage) -> None:
         self._directory = directory
@@ -104,12 +88,7 @@ class StoredRows:
         self._begins: dict[str, int] = {}
 
     def record(self, shard: int, row: int) -> Record:
-        """The record of a row; the index's checksum is not looked at, see `StoredSet.records`.
-
-        Raises:
-            DamagedError: it is no record.
-            OSError: it cannot be read.
-        """
+        """The record of a row; the index's checksum is not looked at, see `StoredSet.records`."""
         name = index_file(shard)
         with reading(self._directory, name), self._directory.open(name) as file:
             if shard not in self._lines:
@@ -122,12 +101,7 @@ class StoredRows:
             return Record.from_json(file.read(begins[row + 1] - begins[row]))
 
     def row(self, layout: Layout, shard: int, row: int, record: Record) -> bytes:
-        """The bytes of a row, which are those that `record` has the checksum of.
-
-        Raises:
-            DamagedError: they are not.
-            OSError: it cannot be read.
-        """
+        """The bytes of a row, which are those that `record` has the checksum of."""
         name = layout.file(shard)
         with reading(self._directory, name):
             if name not in self._begins:

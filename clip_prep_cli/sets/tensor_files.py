@@ -1,7 +1,7 @@
 """The formats of tensor files: what each must say of itself, and which there are."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from clip_prep_cli.sets.npy import Npy
 from clip_prep_cli.sets.pt import Pt
@@ -23,11 +23,11 @@ class TensorFormat(Protocol):
     def package(self) -> str | None:
         """The package that writing needs, which is also an extra of clip-prep; None: none."""
 
-    def head(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """What is before the rows of a tensor [rows, 3, h, w]; as long for any number of rows."""
+    def frame(self, shape: tuple[int, ...], dtype: str) -> tuple[bytes, bytes]:
+        """What is before the rows of a tensor [rows, 3, h, w], and what is after them.
 
-    def tail(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """What is after the rows."""
+        What is before them is equally long for any number of rows.
+        """
 
     def rows_begin(self, directory: Storage, name: str) -> int:
         """The byte of a file at which its rows begin.
@@ -36,13 +36,6 @@ class TensorFormat(Protocol):
             OSError: it cannot be read.
             ValueError: it is not a file of this format.
         """
-
-
-class Frame(NamedTuple):
-    """What a tensor file has before its rows and after them."""
-
-    head: bytes
-    tail: bytes
 
 
 FORMATS: dict[str, TensorFormat] = {}

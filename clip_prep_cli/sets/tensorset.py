@@ -6,7 +6,6 @@ run begins is removed and made again.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from clip_prep_cli.common.versions import Change, decisive_changes, package_versions
 from clip_prep_cli.errors import CannotContinueError
@@ -34,16 +33,12 @@ _FEW_FAILURES = 256
 """So few are written in less time than a shard's files take to sync."""
 
 
-class _Pending(NamedTuple):
-    """A shard that is committed once its index, these lines, is written."""
-
-    entry: ShardEntry
-    lines: bytes
-    samples: list[Sample]
-
-
 class TensorSet:
-    """The committed state of a set, in memory and where it is stored. The caller holds the lock."""
+    """The committed state of a set, in memory and where it is stored. The caller holds the lock.
+
+    Every method that writes raises OSError if it cannot; a shard that it was to commit is then not
+    committed, and one that was waiting for `flush` still waits.
+    """
 
     def __init__(
         self,
@@ -65,7 +60,8 @@ class TensorSet:
         self._manifest_pace = Pace(_MANIFEST_SECONDS)
         self._failures_pace = Pace()
         self._failures_changed = False
-        self._sealed: deque[_Pending] = deque()
+        self._sealed: deque[tuple[ShardEntry, bytes, list[Sample]]] = deque()
+        """Each shard is committed once its index, these bytes, is written."""
         self._roots_written = 0
         self.concluded = manifest is not None and manifest.failures is not None
         """Whether the last run on it had come to an end, whichever."""
@@ -90,33 +86,25 @@ class TensorSet:
         return self._retry_from or 0
 
     def disown(self) -> None:
-        """Give up the set that is in the directory: without a manifest there is none.
-
-        Raises:
-            OSError: it cannot be removed.
-        """
+        """Give up the set that is in the directory: without a manifest there is none."""
         for name in (MANIFEST, FAILURES):
             self.directory.remove([name])
 
     def uncommitted(self) -> list[str]:
         """What lies in the directory that a run has left which was cut short."""
-        committed = {MANIFEST, FAILURES}
-        for entry in self.contents.shards.values():
-            committed.update(entry.files)
+        shards = self.contents.shards.values()
+        committed = {MANIFEST, FAILURES}.union(*(entry.files for entry in shards))
         return [name for name in own_files(self.directory) if name not in committed]
 
     def begin(self, *, complete: bool = False) -> None:
         """Remove what is not committed (partial files, shards without an index, their failures).
 
         `complete` is what the set is until the run concludes.
-
-        Raises:
-            OSError: a file cannot be removed or written.
         """
         self.complete = complete
         self._remove(self.uncommitted())
         # Those of a set of other resolutions go; shards make their own.
-        self.directory.renew_folders(own_folders(self.directory), [INDEX])
+        self.directory.renew_folders(own_folders(self.directory.entries()), [INDEX])
         self._write_manifest()
         if self.directory.exists(FAILURES):
             self._write_failures()  # before a shard is made whose number stale lines bear
@@ -126,20 +114,13 @@ class TensorSet:
 
         With many failures, of which the list is written as a whole, several shards wait for one
         writing of it: see `flush`.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
         """
         self._enter_era(shard.number, "convert")
         kept = [row for row, result in enumerate(results) if isinstance(result, Record)]
         self.commit_sealed(shard.number, shard.seal(kept, self.directory), results)
 
     def commit_copied(self, shard: Shard, records: Sequence[Record]) -> None:
-        """Commit a shard of rows that the set has already; what has failed since stays failed.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
-        """
+        """Commit a shard of rows that the set has already; what has failed since stays failed."""
         self._enter_era(shard.number, "compact")
         files = shard.seal(range(len(records)), self.directory)
         self._commit(shard.number, files, records)
@@ -148,11 +129,7 @@ class TensorSet:
     def commit_sealed(
         self, number: int, files: Mapping[str, FileSum], results: Sequence[Record | Failure]
     ) -> None:
-        """Commit a shard of which the tensors are sealed already, by another process.
-
-        Raises:
-            OSError: something cannot be written; the shard is not committed then.
-        """
+        """Commit a shard of which the tensors are sealed already, by another process."""
         self._enter_era(number, "convert")
         self._failures_changed |= self.contents.note(results)
         self._commit(number, files, [each for each in results if isinstance(each, Record)])
@@ -163,17 +140,13 @@ class TensorSet:
         lines = "".join(f"{record.to_json(row)}\n" for row, record in enumerate(records)).encode()
         files = {**tensors, index_file(number): FileSum.of(lines)}
         entry = ShardEntry(number, len(records), files)
-        self._sealed.append(_Pending(entry, lines, [record.sample for record in records]))
+        self._sealed.append((entry, lines, [record.sample for record in records]))
         few = len(self.contents.failures) <= _FEW_FAILURES
         if few or not self._failures_changed or self._failures_pace.is_due():
             self.flush()
 
     def flush(self) -> None:
-        """Commit the shards that are sealed and wait for the list of failures to be written.
-
-        Raises:
-            OSError: something cannot be written; a shard that is not committed goes on waiting.
-        """
+        """Commit the shards that are sealed and wait for the list of failures to be written."""
         if self._failures_changed:
             self._write_failures()
         while self._sealed:
@@ -187,11 +160,7 @@ class TensorSet:
                 self._write_manifest()
 
     def drop(self, numbers: Sequence[int]) -> None:
-        """Remove shards that have no live row; at least one shard must stay.
-
-        Raises:
-            OSError: a file cannot be written or removed.
-        """
+        """Remove shards that have no live row; at least one shard must stay."""
         files = [name for number in numbers for name in self.contents.shards[number].files]
         self.contents.drop(numbers)
         self._write_failures()
@@ -199,11 +168,7 @@ class TensorSet:
         self._remove(files)
 
     def conclude(self, *, complete: bool) -> None:
-        """Write the end of a run down.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write the end of a run down."""
         if complete:
             self._drop_empty_end()
             self._retry_from = None

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: reserve, write, sync, rename."""
+"""Files that are whole or not there: reserve, write, sync, rename; OSError where that fails."""
 
 import errno
 import os
@@ -20,11 +20,7 @@ def partial_name(name: str, token: int | None = None) -> str:
 
 
 def pwrite_all(file: int, data: bytes | memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`, however many calls the kernel wants for it.
-
-    Raises:
-        OSError: the write fails.
-    """
+    """Write all of `data` at `offset`, however many calls the kernel wants for it."""
     view = memoryview(data)
     while view:
         written = os.pwrite(file, view, offset)
@@ -81,11 +77,7 @@ def remove(path: Path) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, unless it is there, and those above it; durable.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make a directory, unless it is there, and those above it; durable."""
     if not path.is_dir():
         if not path.parent.exists():
             make_directory(path.parent)

@@ -32,14 +32,14 @@ _GRACE_SECONDS = 2.0
 _TICK_SECONDS = 0.1
 
 
+@dataclass(eq=False)
 class _Fetch:
     """A file that is wanted: its bytes or why there are none, once it has been read."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.content: bytes | Exception | None = None
-        self.counted = 0
-        self.dropped = False
+    url: str
+    content: bytes | Exception | None = None
+    counted: int = 0
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,7 @@ class Fetcher:
         return FetchedFiles(self, files)
 
     def wait(self, file: _Fetch) -> None:
-        """Return when the bytes of `file` are there, or when there will be none.
-
-        Raises:
-            CannotContinueError: for a reason that concerns more than this file.
-        """
+        """Return when the bytes of `file` are there, or none will be; see `FetchedFiles.wait`."""
         with self._arrived:
             while file.content is None:
                 self._arrived.wait(_TICK_SECONDS)

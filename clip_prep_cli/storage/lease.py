@@ -53,7 +53,7 @@ class Lease(Lock):
     def is_held(self) -> bool:
         """Whether some process holds it, by the clock of this machine."""
         holder = self._holder(self._directory)
-        return holder is not None and not self._is_dead(holder, self._age_here)
+        return holder is not None and not self._is_dead(holder, lambda: datetime.now(UTC))
 
     @contextmanager
     def hold(self, *, create: bool) -> Iterator[Check]:
@@ -76,7 +76,7 @@ class Lease(Lock):
                 holder = self._holder(self._directory)
                 if holder is None:
                     continue
-                if holder != self._content and not self._is_dead(holder, self._age):
+                if holder != self._content and not self._is_dead(holder, self._time_there):
                     raise busy(str(self._directory), holder, _UNTIL)
                 self._directory.replace(self._name, self._content)
                 time.sleep(_SETTLE_SECONDS)  # somebody else may be about to do the same
@@ -122,7 +122,7 @@ class Lease(Lock):
             return directory.read(self._name)
         return None
 
-    def _is_dead(self, holder: bytes, age: Callable[[], float]) -> bool:
+    def _is_dead(self, holder: bytes, clock: Callable[[], datetime | None]) -> bool:
         """Whether the process that has written `holder` is dead, or has not renewed it for long."""
         try:
             fields = json.loads(holder)
@@ -130,30 +130,20 @@ class Lease(Lock):
                 return _started(int(fields["pid"])) != str(fields["started"])
         except (ValueError, TypeError, KeyError):  # whatever that is, it may be renewed
             pass
-        return age() > LEASE_SECONDS
-
-    def _age_here(self) -> float:
-        """For how many seconds it has not been written, by the clock of this machine."""
         try:
-            then = self._directory.modified(self._name)
+            now, then = clock(), self._directory.modified(self._name)
         except FileNotFoundError:
-            return LEASE_SECONDS
-        return (datetime.now(UTC) - then).total_seconds() if then else 0.0
+            return False
+        return now is not None and then is not None and (now - then).total_seconds() > LEASE_SECONDS
 
-    def _age(self) -> float:
-        """For how many seconds it has not been written, by the clock of the store.
-
-        To know what time it is there, one writes there.
-        """
+    def _time_there(self) -> datetime | None:
+        """What time it is at the store: to know that, one writes there."""
         probe = partial_name(self._name)
         self._directory.replace(probe, b"")
         try:
-            then, now = self._directory.modified(self._name), self._directory.modified(probe)
-        except FileNotFoundError:
-            return 0.0
+            return self._directory.modified(probe)
         finally:
             self._directory.remove([probe])
-        return (now - then).total_seconds() if now and then else 0.0
 
 
 def _machine() -> str:

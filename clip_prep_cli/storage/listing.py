@@ -4,6 +4,7 @@ import html
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -63,19 +64,14 @@ def look(url: str) -> Stat | None:
 
 
 def look_at_file(url: str) -> Stat:
-    """What is known of the file at `url`, whatever else it may look like.
-
-    Raises:
-        Exception: as `look`.
-    """
+    """What is known of the file at `url`, whatever else it may look like; raises as `look`."""
     return _stat(info_of(place_of(url)))
 
 
 def packed_listing(url: str, patience: float, should_stop: Callable[[], bool]) -> list[bytes]:
     """The entries of a directory, packed, sorted by the bytes of the names that people see.
 
-    Raises:
-        Exception: as `look`, after trying for `patience` seconds.
+    Raises as `look`, after trying for `patience` seconds.
     """
     place = place_of(url)
     if is_web(url):
@@ -126,9 +122,7 @@ def _named(top: str, infos: Iterable[Info]) -> Iterable[tuple[str, Info]]:
             yield below, info
 
 
-def _below(
-    base: str, infos: Iterable[Mapping[str, Any]]
-) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _below(base: str, infos: Iterable[Info]) -> Iterable[tuple[str, Info]]:
     """The links of a page that lead one level down, and what they are."""
     for info in infos:
         url = html.unescape(str(info["name"]))
@@ -155,14 +149,10 @@ def _stat(info: Info) -> Stat:
 
 def _nanoseconds(time: object) -> int:
     """A time as a store gives it, in whole seconds: listings and headers differ in the rest."""
-    if isinstance(time, str):
-        try:
-            time = datetime.fromisoformat(time)
-        except ValueError:
-            try:
-                time = parsedate_to_datetime(str(time))
-            except ValueError:
-                return 0
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        if isinstance(time, str):
+            with suppress(ValueError):
+                time = parse(time)
     if isinstance(time, datetime):
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     return int(time) * 10**9 if isinstance(time, int | float) else 0

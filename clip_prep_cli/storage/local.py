@@ -23,26 +23,22 @@ class LocalStorage(Storage):
 
     @property
     def here(self) -> Path:
-        """The directory."""
         return self.directory
 
     def __str__(self) -> str:
         return str(self.directory)
 
     def at(self, name: str) -> str:
-        """The path of a file."""
         return str(self.directory / name)
 
     def absolute(self) -> "LocalStorage":
-        """The directory by its real path."""
         return LocalStorage(self.directory.resolve())
 
     def read(self, name: str) -> bytes:
         return (self.directory / name).read_bytes()
 
     def open(self, name: str, patience: float = 0.0) -> BufferedReader:
-        """See `Storage`; a disk needs no patience."""
-        del patience
+        del patience  # which a disk does not need
         return open(self.directory / name, "rb")
 
     def size(self, name: str) -> int:

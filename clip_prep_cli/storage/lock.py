@@ -47,7 +47,8 @@ class DirectoryLock(Lock):
     def hold(self, *, create: bool) -> Iterator[Check]:
         """Hold it; see `Storage.locked`."""
         directory = self._directory
-        made = _missing(directory) if create else []
+        # Those that do not exist yet, the innermost first.
+        made = [each for each in (directory, *directory.parents) if create and not each.exists()]
         try:
             try:
                 if create:
@@ -70,11 +71,6 @@ class DirectoryLock(Lock):
             for each in made:
                 with suppress(OSError):  # what a run made for nothing goes; else it is not empty
                     each.rmdir()
-
-
-def _missing(directory: Path) -> list[Path]:
-    """The directory and those above it that do not exist, the innermost first."""
-    return [path for path in (directory, *directory.parents) if not path.exists()]
 
 
 class HeldDirectory:

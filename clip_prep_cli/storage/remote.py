@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from clip_prep_cli.storage.durable import partial_name
 from clip_prep_cli.storage.interface import Check, Entry, Storage
@@ -27,7 +27,6 @@ _NEW_UPLOADS = {"s3", "s3a", "gs", "gcs"}
 _PART_BYTES = 16 << 20
 _PARTS_AT_ONCE = 8
 _MOST_PARTS = 10_000
-_NOT_SUPPORTED = (NotImplementedError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class RemoteStorage(Storage):
         return bytes(fs.cat_file(path))
 
     def open(self, name: str, patience: float = 0.0) -> BufferedReader:
-        return cast("BufferedReader", open_url(self.at(name), patience))
+        return open_url(self.at(name), patience)
 
     def size(self, name: str) -> int:
         fs, path = self._place(name)
@@ -93,7 +92,7 @@ class RemoteStorage(Storage):
                 return False
             if error.errno != errno.ENOSYS:
                 raise
-        except _NOT_SUPPORTED:
+        except (NotImplementedError, TypeError):  # it has no such mode
             pass
         else:
             return True

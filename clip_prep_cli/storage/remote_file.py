@@ -1,11 +1,9 @@
 """One remote file as an open file: seekable, read ahead while it is read from front to back."""
 
-import errno
 import io
-import os
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from clip_prep_cli.common.threads import DaemonThreads, result_of
 from clip_prep_cli.errors import ClipPrepError
@@ -14,6 +12,7 @@ from clip_prep_cli.storage.retry import (
     attempt,
     cannot_go_on,
     concerns_store,
+    not_there,
     words,
 )
 from clip_prep_cli.storage.stores import info_of, place_of
@@ -34,15 +33,14 @@ _THREADS = 8
 
 def open_url(
     url: str, patience: float = DEFAULT_PATIENCE, should_stop: Callable[[], bool] = lambda: False
-) -> BinaryIO:
+) -> io.BufferedReader:
     """Open the file at `url` for reading.
 
     Raises:
         OSError: it cannot be read; or what is asked for is waited for no more, as it should stop.
         CannotContinueError: the store does not answer, or refuses.
     """
-    raw = _RemoteFile(url, patience, should_stop)
-    return cast("BinaryIO", io.BufferedReader(raw, 1 << 16))
+    return io.BufferedReader(_RemoteFile(url, patience, should_stop), 1 << 16)
 
 
 class _RemoteFile(io.RawIOBase):
@@ -56,16 +54,13 @@ class _RemoteFile(io.RawIOBase):
         self._last = -1
         self._blocks: dict[int, Future[bytes]] = {}
         self._place = place_of(url)
-        self._size = self._of(_crew().submit(self._again_and_again(self._ask_size)))
+        self._size = self._of(self._asked(self._ask_size))
 
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
@@ -95,8 +90,7 @@ class _RemoteFile(io.RawIOBase):
         in_order = number in (self._last, self._last + 1)
         for wanted in range(number, number + 1 + (_AHEAD if in_order else 0)):
             if wanted not in self._blocks and wanted * _BLOCK < self._size:
-                read = self._again_and_again(partial(self._read_block, wanted))
-                self._blocks[wanted] = _crew().submit(read)
+                self._blocks[wanted] = self._asked(partial(self._read_block, wanted))
         for old in [each for each in self._blocks if not number <= each <= number + _AHEAD]:
             if len(self._blocks) <= _KEPT:
                 break
@@ -104,8 +98,8 @@ class _RemoteFile(io.RawIOBase):
         self._last = number
         return self._of(self._blocks[number])
 
-    def _again_and_again(self, question: Callable[[], T]) -> Callable[[], T]:
-        return partial(attempt, question, self._patience, self._should_stop)
+    def _asked(self, question: Callable[[], T]) -> "Future[T]":
+        return _threads().submit(partial(attempt, question, self._patience, self._should_stop))
 
     def _of(self, future: "Future[T]") -> T:
         """What was asked for; errors in the terms of `open_url`."""
@@ -114,8 +108,7 @@ class _RemoteFile(io.RawIOBase):
         except ClipPrepError:
             raise
         except FileNotFoundError as error:
-            missing = os.strerror(errno.ENOENT)
-            raise FileNotFoundError(errno.ENOENT, missing, self._url) from error
+            raise not_there(self._url) from error
         except Exception as error:
             if concerns_store(error):
                 raise cannot_go_on(self._url, error, self._patience) from error
@@ -141,5 +134,5 @@ class _RemoteFile(io.RawIOBase):
 
 
 @cache
-def _crew() -> DaemonThreads:
+def _threads() -> DaemonThreads:
     return DaemonThreads(_THREADS)

@@ -1,6 +1,7 @@
 """Which errors of stores pass, and trying again."""
 
 import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -14,11 +15,8 @@ DEFAULT_PATIENCE = 300.0
 """Seconds for which a store that does not answer is asked again."""
 
 _FIRST_PAUSE = 0.2
-
 _LONGEST_PAUSE = 20.0
-
 _TICK_SECONDS = 0.1
-
 _PERMANENT = (
     ClipPrepError,
     FileNotFoundError,
@@ -31,24 +29,18 @@ _PERMANENT = (
     TypeError,
     ImportError,
 )
-
-
 # What s3fs makes of S3's answers of the 400s, wrong regions and missing features.
 _PERMANENT_NUMBERS = {
     *(errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG),
     getattr(errno, "EREMCHG", errno.ENOENT),
 }
-
 _DAMAGED_ON_THE_WAY = {"BadDigest", "IncompleteBody"}
-
 _NO_CREDENTIALS = {
     *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"),
     *("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"),
     "DefaultCredentialsError",
 }
-
 _PERMANENT_NAMES = _NO_CREDENTIALS | {"ParamValidationError", "NonRetryableError"}
-
 _WORTH_ANOTHER_TRY = {408, 425, 429}
 """HTTP status codes of the 400s that pass."""
 
@@ -64,8 +56,7 @@ def is_permanent(error: Exception) -> bool:
         isinstance(error, _PERMANENT)
         or type(error).__name__ in _PERMANENT_NAMES
         or (isinstance(error, OSError) and error.errno in _PERMANENT_NUMBERS)
-        or _is_forbidden(error)
-        or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        or _is_refused(error)
     )
 
 
@@ -80,8 +71,7 @@ def concerns_store(error: Exception) -> bool:
         or code in ("NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "301")
         or http_status(error) in (401, 403, 407)
         or type(error).__name__ in _NO_CREDENTIALS
-        or _is_forbidden(error)
-        or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        or _is_refused(error)
     )
 
 
@@ -103,9 +93,10 @@ def http_status(error: Exception) -> int | None:
     return None
 
 
-def _is_forbidden(error: Exception) -> bool:
-    """Whether this is gcsfs's 403."""
-    return type(error) is OSError and error.errno is None and str(error).startswith("Forbidden: ")
+def _is_refused(error: Exception) -> bool:
+    """Whether this is gcsfs's 403, or about a certificate."""
+    text, is_bare = str(error), type(error) is OSError and error.errno is None
+    return "CERTIFICATE_VERIFY_FAILED" in text or (is_bare and text.startswith("Forbidden: "))
 
 
 def words(error: BaseException) -> str:
@@ -114,6 +105,11 @@ def words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         text = error.strerror
     return text[:200] or type(error).__name__
+
+
+def not_there(url: str) -> FileNotFoundError:
+    """The error of a file that a store does not have, by its URL."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
 
 
 def unreadable(error: Exception) -> ImageError:

@@ -29,7 +29,7 @@ class Place(NamedTuple):
     path: str
 
 
-def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file system's own
+def place_of(url: str) -> Place:
     """The file system of `url`, which calls share, and the path there.
 
     Raises:
@@ -42,7 +42,7 @@ def place_of(url: str, **options: Any) -> Place:  # noqa: ANN401 - the file syst
 
         kind = get_filesystem_class(scheme)
         # No chains of file systems: `::` may be a part of a key.
-        fs = _file_system(scheme, *sorted({**kind._get_kwargs_from_urls(url), **options}.items()))  # noqa: SLF001 - as fsspec.open does
+        fs = _file_system(scheme, *sorted(kind._get_kwargs_from_urls(url).items()))  # noqa: SLF001 - as fsspec.open does
         return Place(fs, kind._strip_protocol(url))  # noqa: SLF001
     except ImportError as error:
         raise CannotContinueError(
@@ -68,12 +68,8 @@ def _file_system(scheme: str, *options: tuple[str, Any]) -> "AbstractFileSystem"
     if scheme in ("s3", "s3a"):
         # The user's own, from fsspec's configuration or FSSPEC_S3_..., are kept.
         config = fsspec.config.conf.get(scheme, {}).get("config_kwargs", {})
-        retries = {"total_max_attempts": 1}
-        own["config_kwargs"] = {
-            "max_pool_connections": _CONNECTIONS,
-            "retries": retries,
-            **config,
-        }
+        once = {"total_max_attempts": 1}
+        own["config_kwargs"] = {"max_pool_connections": _CONNECTIONS, "retries": once, **config}
     elif is_web(f"{scheme}://"):
         from aiohttp import ClientTimeout
 
@@ -90,11 +86,7 @@ os.register_at_fork(after_in_child=_file_system.cache_clear)
 
 
 def info_of(place: Place) -> Mapping[str, Any]:
-    """What the file system knows of a path.
-
-    Raises:
-        Exception: what it raises; see `is_permanent`.
-    """
+    """What the file system knows of a path; what it raises, see `is_permanent`."""
     info: Mapping[str, Any]
     try:
         info = place.fs.info(place.path)

@@ -1,8 +1,6 @@
 """What can be put around any storage: patience, a guard, threads, a dry run."""
 
-import errno
 import io
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +11,7 @@ from typing import Self, TypeVar
 from clip_prep_cli.common.threads import in_order
 from clip_prep_cli.errors import ClipPrepError, StoreError
 from clip_prep_cli.storage.interface import Check, Entry, Lock, Storage
-from clip_prep_cli.storage.retry import attempt, cannot_go_on
+from clip_prep_cli.storage.retry import attempt, cannot_go_on, not_there
 
 T = TypeVar("T")
 
@@ -24,12 +22,10 @@ class Wrapper(Storage):
 
     inner: Storage
 
-    def _read(self, name: str, call: Callable[[], T]) -> T:
-        del name
+    def _read(self, _name: str, call: Callable[[], T]) -> T:
         return call()
 
-    def _write(self, name: str, call: Callable[[], T]) -> T | None:
-        del name
+    def _write(self, _name: str, call: Callable[[], T]) -> T | None:
         return call()
 
     def at(self, name: str) -> str:
@@ -114,8 +110,7 @@ class Guarded(Wrapper):
         self.guard()
         self.inner.check()
 
-    def _write(self, name: str, call: Callable[[], T]) -> T:
-        del name
+    def _write(self, _name: str, call: Callable[[], T]) -> T:
         self.guard()
         return call()
 
@@ -198,21 +193,18 @@ class Retrying(Wrapper):
 
     def _read(self, name: str, call: Callable[[], T]) -> T:
         try:
-            return self._attempt(name, call)
+            return attempt(call, self.seconds)
         except FileNotFoundError as error:
-            missing = os.strerror(errno.ENOENT)
-            raise FileNotFoundError(errno.ENOENT, missing, self.at(name)) from error
+            raise not_there(self.at(name)) from error
+        except ClipPrepError:
+            raise
+        except Exception as error:
+            raise self._problem(name, error) from error
 
     def _write(self, name: str, call: Callable[[], T]) -> T:
         try:
-            return self._attempt(name, call)
-        except FileNotFoundError as error:
-            raise self._problem(name, error) from error
-
-    def _attempt(self, name: str, call: Callable[[], T]) -> T:
-        try:
             return attempt(call, self.seconds)
-        except (FileNotFoundError, ClipPrepError):
+        except ClipPrepError:
             raise
         except Exception as error:
             raise self._problem(name, error) from error

@@ -47,7 +47,7 @@ def test_folders(fields: dict[str, Any], name: str, tmp_path: Path) -> None:
     folder = folder_of(transform)
     assert folder == name or (name == "" and folder.startswith("384px-stats-"))
     (tmp_path / folder).mkdir()
-    assert own_folders(LocalStorage(tmp_path)) == [folder]
+    assert own_folders(LocalStorage(tmp_path).entries()) == [folder]
 
 
 def test_every_transform_has_a_folder_of_its_own() -> None:
@@ -61,7 +61,7 @@ def test_every_transform_has_a_folder_of_its_own() -> None:
 def test_other_folders_are_not_ours(name: str, tmp_path: Path) -> None:
     """What no transform is called may be anybody's."""
     (tmp_path / name).mkdir()
-    assert own_folders(LocalStorage(tmp_path)) == []
+    assert own_folders(LocalStorage(tmp_path).entries()) == []
 
 
 def test_files() -> None:

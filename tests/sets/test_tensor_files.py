@@ -82,7 +82,7 @@ def test_heads_are_as_long_for_any_count(name: str, tmp_path: Path) -> None:
     """Rows are written before it is known how many there will be; a file says where they begin."""
     tensor_format, path = FORMATS[name], tmp_path / f"file.{name}"
     for dtype in tensor_format.dtypes:
-        heads = [tensor_format.head((rows, 3, 5, 5), dtype) for rows in (0, 9, 10, 123_456)]
+        heads = [tensor_format.frame((rows, 3, 5, 5), dtype)[0] for rows in (0, 9, 10, 123_456)]
         assert len(set(map(len, heads))) == 1
-        path.write_bytes(heads[0] + tensor_format.tail((0, 3, 5, 5), dtype))
+        path.write_bytes(b"".join(tensor_format.frame((0, 3, 5, 5), dtype)))
         assert tensor_format.rows_begin(LocalStorage(path.parent), path.name) == len(heads[0])

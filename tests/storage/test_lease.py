@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -119,7 +119,7 @@ def test_renewal(place: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_RENEWAL_SECONDS", 0.01)
     held = taken(place)
     leave(place, age=2 * LEASE_SECONDS, **json.loads(holder(place)))
-    wait_until(lambda: held._age() < LEASE_SECONDS)
+    wait_until(lambda: not held._is_dead(b"", lambda: datetime.now(UTC)))
     held.check()
     held.release()
 

@@ -5,6 +5,7 @@ import random
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -57,7 +58,7 @@ def test_it_reads_as_a_local_file(url: str, steps: list[tuple[int, int, int]]) -
 def test_blocks_are_read_ahead_and_forgotten(url: str) -> None:
     """Some are on their way while one is used; few are kept."""
     with open_url(url) as file:
-        raw = file.raw  # type: ignore[attr-defined]
+        raw: Any = file.raw
         file.read(1)
         assert len(raw._blocks) > remote_file._AHEAD
         while file.read(50):

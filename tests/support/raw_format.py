@@ -16,14 +16,9 @@ class Raw:
     dtypes = tuple(ITEM_DTYPE)
     package = None
 
-    def head(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """The shape and the dtype in words."""
-        return f"{_MARK.decode()} {dtype} {shape}".ljust(_HEAD_BYTES).encode()
-
-    def tail(self, shape: tuple[int, ...], dtype: str) -> bytes:
-        """The mark."""
-        del shape, dtype
-        return _END
+    def frame(self, shape: tuple[int, ...], dtype: str) -> tuple[bytes, bytes]:
+        """The shape and the dtype in words; the mark."""
+        return f"{_MARK.decode()} {dtype} {shape}".ljust(_HEAD_BYTES).encode(), _END
 
     def rows_begin(self, directory: Storage, name: str) -> int:
         """After the header, if there is one."""
